@@ -1,0 +1,322 @@
+"""Sigstore bundles as they arrive: read with limits, and sorted by what they are.
+
+The store, a kit or a file controls every byte here, and nothing is trusted: sorting only decides
+whether a bundle is handed to cryptography, and what is said when it is not. Formats:
+https://github.com/sigstore/protobuf-specs (bundle v0.1 to v0.3).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from brew_provenance import strictjson
+from brew_provenance.evidence import LogEntry
+from brew_provenance.findings import Finding
+from brew_provenance.strictjson import MalformedJSONError
+
+MAX_BUNDLE_BYTES: Final = 24 * 1024 * 1024
+"""GitHub takes predicates of up to 16 MiB; in base64 and with its proofs that stays below this."""
+
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024
+"""A file of bundles, one a line."""
+
+MAX_FILE_BUNDLES: Final = 10_000
+"""Bundles in one file."""
+
+MAX_TIMESTAMPS: Final = 32
+"""Signed timestamps that a verifier reads; the same limit as sigstore-go's and sigstore-python's."""
+
+IN_TOTO: Final = "application/vnd.in-toto+json"
+"""The DSSE payload type of an in-toto Statement (in-toto attestation spec, envelope)."""
+
+_V01 = "application/vnd.dev.sigstore.bundle+json;version=0.1"
+_CHAIN_TYPES = (_V01, "application/vnd.dev.sigstore.bundle+json;version=0.2")
+_MEDIA_TYPES = (
+    *_CHAIN_TYPES,
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle.v0.3+json",
+)
+_LOG_KINDS = (
+    "dsse/0.0.1",
+    "dsse/0.0.2",
+    "hashedrekord/0.0.1",
+    "hashedrekord/0.0.2",
+    "intoto/0.0.2",
+)
+_UNSUPPORTED_KINDS = {
+    "intoto/0.0.2": "unsupported-intoto-log-entry",
+    "dsse/0.0.2": "unsupported-dsse-002-log-entry",
+}
+_GITHUB_ORGANISATION = "GitHub, Inc."
+_UINT64_DIGITS = 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle with the right shape. Every value in it is still unverified."""
+
+    raw: bytes
+    """The JSON as it came."""
+
+    payload_type: str | None
+    """DSSE payload type; None when the bundle signs a message."""
+
+    payload: bytes
+    """DSSE payload; empty when the bundle signs a message."""
+
+    log_entry: LogEntry | None
+    """Its one log entry; None when there is none, which only an unsupported kind may lack."""
+
+    promised_time: int | None
+    """Seconds since the epoch at which the log promises that it took the entry in."""
+
+    unsupported: Finding | None
+    """Why cryptography cannot judge this kind of bundle, when it cannot."""
+
+
+class _ShapeError(ValueError):
+    """The bundle has the wrong shape; carries the finding."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.finding = Finding(code, detail)
+
+
+def read_bundle(raw: bytes) -> Bundle | Finding:
+    """Read one bundle, or say what is wrong with it. Never raises, whatever the bytes."""
+    try:
+        return _read(raw, strictjson.loads(raw, MAX_BUNDLE_BYTES))
+    except MalformedJSONError as error:
+        return Finding("bundle-unreadable", str(error))
+
+
+def read_bundles(raw: bytes) -> list[Bundle | Finding]:
+    """Read a file of bundles: one JSON document, or JSON Lines with one bundle a line.
+
+    A file is read whole or not at all: raises MalformedJSONError, which names the line, when any
+    of it is not strict JSON, when it is empty, or when a limit is exceeded.
+    """
+    if len(raw) > MAX_FILE_BYTES:
+        raise MalformedJSONError(f"longer than the limit of {MAX_FILE_BYTES:,} bytes")
+    lines = [(number, line) for number, line in enumerate(raw.split(b"\n"), 1) if line.strip()]
+    if len(lines) < 2 or not lines[1][1].startswith(b"{"):
+        return [_read(raw, strictjson.loads(raw, MAX_BUNDLE_BYTES))]
+    if len(lines) > MAX_FILE_BUNDLES:
+        raise MalformedJSONError(f"more than the limit of {MAX_FILE_BUNDLES:,} bundles")
+    bundles = []
+    for number, line in lines:
+        try:
+            bundles.append(_read(line, strictjson.loads(line, MAX_BUNDLE_BYTES)))
+        except MalformedJSONError as error:
+            raise MalformedJSONError(f"line {number}: {error}") from error
+    return bundles
+
+
+def _read(raw: bytes, document: object) -> Bundle | Finding:
+    try:
+        return _shape(raw, document)
+    except _ShapeError as error:
+        return error.finding
+
+
+def _shape(raw: bytes, document: object) -> Bundle:
+    top = _object(document, "the bundle")
+    media_type = top.get("mediaType")
+    if media_type not in _MEDIA_TYPES:
+        raise _ShapeError("bundle-media-type-unknown", f"media type {media_type!r}")
+    if "verificationMaterial" not in top:
+        raise _ShapeError("verification-material-missing", "verificationMaterial is missing")
+    _only(top, {"mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope"}, "the bundle")
+    payload_type, payload = _content(top)
+    material = _object(top["verificationMaterial"], "verificationMaterial")
+    _only(
+        material,
+        {
+            "publicKey",
+            "x509CertificateChain",
+            "certificate",
+            "tlogEntries",
+            "timestampVerificationData",
+        },
+        "verificationMaterial",
+    )
+    certificate = _signer(material, expects_chain=media_type in _CHAIN_TYPES)
+    if certificate is None:
+        unsupported = Finding("unsupported-managed-key", "signed with a public key")
+        return Bundle(raw, payload_type, payload, None, None, unsupported)
+    timestamps = _timestamps(material)
+    entries = _list(material.get("tlogEntries", []), "tlogEntries")
+    if len(entries) > 1:
+        raise _ShapeError("log-entries-many", f"{len(entries)} log entries")
+    if not entries:
+        if not timestamps or not _is_githubs(certificate):
+            raise _ShapeError("log-entry-missing", "tlogEntries is missing or empty")
+        unsupported = Finding(
+            "unsupported-github-instance",
+            "no log entry, and the certificate says that GitHub, Inc. issued it",
+        )
+        return Bundle(raw, payload_type, payload, None, None, unsupported)
+    fields = _object(entries[0], "the log entry")
+    log_entry, promised_time = _log_entry(fields)
+    fault = _proof(fields, log_entry.kind, may_lack_proof=media_type == _V01, has_timestamps=bool(timestamps))
+    return Bundle(raw, payload_type, payload, log_entry, promised_time, fault)
+
+
+def _content(top: dict[str, object]) -> tuple[str | None, bytes]:
+    has_envelope, has_message = "dsseEnvelope" in top, "messageSignature" in top
+    if has_envelope and has_message:
+        raise _ShapeError("bundle-content-ambiguous", "dsseEnvelope and messageSignature")
+    if has_message:
+        _only(
+            _object(top["messageSignature"], "messageSignature"),
+            {"messageDigest", "signature"},
+            "messageSignature",
+        )
+        return None, b""
+    if not has_envelope:
+        raise _ShapeError("bundle-content-missing", "neither dsseEnvelope nor messageSignature")
+    envelope = _object(top["dsseEnvelope"], "dsseEnvelope")
+    _only(envelope, {"payload", "payloadType", "signatures"}, "dsseEnvelope")
+    payload_type = _text(envelope.get("payloadType"), "payloadType")
+    payload = _base64(envelope.get("payload"), "payload")
+    signatures = _list(envelope.get("signatures"), "signatures")
+    if len(signatures) != 1:
+        raise _ShapeError("envelope-signatures-many", f"{len(signatures)} signatures")
+    _base64(_object(signatures[0], "the signature").get("sig"), "sig")
+    return payload_type, payload
+
+
+def _signer(material: dict[str, object], *, expects_chain: bool) -> bytes | None:
+    """Return the leaf certificate's DER, or None when a managed key signed."""
+    forms = [form for form in ("publicKey", "x509CertificateChain", "certificate") if form in material]
+    if not forms:
+        raise _ShapeError("certificate-missing", "no certificate in verificationMaterial")
+    if len(forms) > 1:
+        raise _ShapeError("certificate-ambiguous", " and ".join(forms))
+    if forms == ["publicKey"]:
+        return None
+    expected = "x509CertificateChain" if expects_chain else "certificate"
+    if forms != [expected]:
+        raise _ShapeError("bundle-malformed", f"this bundle version carries {expected}, found {forms[0]}")
+    if not expects_chain:
+        holder: object = material["certificate"]
+    else:
+        chain = _object(material["x509CertificateChain"], "x509CertificateChain")
+        certificates = _list(chain.get("certificates", []), "certificates")
+        if not certificates:
+            raise _ShapeError("certificate-missing", "the certificate chain is empty")
+        holder = certificates[0]
+    return _base64(_object(holder, "the certificate").get("rawBytes"), "rawBytes")
+
+
+def _timestamps(material: dict[str, object]) -> list[object]:
+    data = _object(material.get("timestampVerificationData", {}), "timestampVerificationData")
+    _only(data, {"rfc3161Timestamps"}, "timestampVerificationData")
+    timestamps = _list(data.get("rfc3161Timestamps", []), "rfc3161Timestamps")
+    if len(timestamps) > MAX_TIMESTAMPS:
+        raise _ShapeError(
+            "timestamps-too-many", f"{len(timestamps)} timestamps, the limit is {MAX_TIMESTAMPS}"
+        )
+    return timestamps
+
+
+def _log_entry(fields: dict[str, object]) -> tuple[LogEntry, int | None]:
+    _only(
+        fields,
+        {
+            "logIndex",
+            "logId",
+            "kindVersion",
+            "integratedTime",
+            "inclusionPromise",
+            "inclusionProof",
+            "canonicalizedBody",
+        },
+        "the log entry",
+    )
+    version = _object(fields.get("kindVersion"), "kindVersion")
+    kind = f"{version.get('kind')}/{version.get('version')}"
+    if kind not in _LOG_KINDS:
+        raise _ShapeError("log-entry-version-unknown", f"log entry of kind {kind!r}")
+    key_id = _base64(_object(fields.get("logId"), "logId").get("keyId"), "keyId")
+    time = _number(fields.get("integratedTime", "0"), "integratedTime")
+    promised = time if time and fields.get("inclusionPromise") else None
+    return LogEntry(kind, _number(fields.get("logIndex"), "logIndex"), key_id.hex()), promised
+
+
+def _proof(
+    fields: dict[str, object], kind: str, *, may_lack_proof: bool, has_timestamps: bool
+) -> Finding | None:
+    """Return why the entry cannot be judged, if so; raise when it lacks what it must have."""
+    has_promise = bool(fields.get("inclusionPromise"))
+    proof = _object(fields.get("inclusionProof", {}), "inclusionProof")
+    if not proof.get("checkpoint"):
+        if may_lack_proof and has_promise:
+            return Finding(
+                "unsupported-promise-only", "bundle v0.1 without an inclusion proof and checkpoint"
+            )
+        if not proof:
+            raise _ShapeError("log-proof-missing", "inclusionProof is missing")
+        raise _ShapeError("log-checkpoint-missing", "inclusionProof has no checkpoint")
+    if code := _UNSUPPORTED_KINDS.get(kind):
+        return Finding(code, f"log entry of kind {kind}")
+    if not has_promise and not has_timestamps:
+        raise _ShapeError("verified-time-missing", "neither inclusionPromise nor rfc3161Timestamps")
+    return None
+
+
+def _is_githubs(certificate: bytes) -> bool:
+    try:
+        issuer = x509.load_der_x509_certificate(certificate).issuer
+        return any(
+            name.value == _GITHUB_ORGANISATION
+            for name in issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        )
+    except ValueError as error:
+        raise _ShapeError("certificate-malformed", f"the certificate cannot be read: {error}") from error
+
+
+def _object(value: object, what: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise _ShapeError("bundle-malformed", f"{what} is not an object")
+    # ProtoJSON: null stands for a field that is not set.
+    return {name: field for name, field in value.items() if field is not None}
+
+
+def _list(value: object, what: str) -> list[object]:
+    if not isinstance(value, list):
+        raise _ShapeError("bundle-malformed", f"{what} is not a list")
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise _ShapeError("bundle-malformed", f"{what} is not a string")
+    return value
+
+
+def _number(value: object, what: str) -> int:
+    # ProtoJSON writes 64-bit integers as strings.
+    text = _text(value, what)
+    if not (text.isascii() and text.isdigit() and len(text) <= _UINT64_DIGITS):
+        raise _ShapeError("bundle-malformed", f"{what} is not a 64-bit number")
+    return int(text)
+
+
+def _base64(value: object, what: str) -> bytes:
+    try:
+        return base64.b64decode(_text(value, what), validate=True)
+    except binascii.Error as error:
+        raise _ShapeError("bundle-malformed", f"{what} is not base64: {error}") from error
+
+
+def _only(found: dict[str, object], known: set[str], what: str) -> None:
+    # Strict, because sigstore also takes snake_case twins of these names, which would be read twice.
+    if unknown := sorted(set(found) - known):
+        raise _ShapeError("bundle-malformed", f"{what} has unknown fields: {', '.join(unknown)[:200]}")

@@ -1,0 +1,78 @@
+"""What a cryptographically verified bundle says.
+
+Only `verify` makes evidence; whoever holds one may rely on it that the signature, the certificate,
+the log entry and the times belong together under the trusted root that it names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from brew_provenance.certificate import Claims
+
+
+class TimeSource(Enum):
+    """Who vouches for a verified time."""
+
+    LOG = "transparency-log"
+    """The log's signature over the time at which it took the entry in."""
+
+    AUTHORITY = "timestamp-authority"
+    """An RFC 3161 timestamp over the signature."""
+
+
+@dataclass(frozen=True)
+class VerifiedTime:
+    """One time at which the signature demonstrably existed."""
+
+    source: TimeSource
+    time: datetime
+    """In UTC."""
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """The transparency log entry that the bundle carries."""
+
+    kind: str
+    """Kind and version, `dsse/0.0.1`."""
+
+    index: int
+    """Index as the bundle gives it. Rekor v2 does not sign it: a link for people, not an identity."""
+
+    log_id: str
+    """Hexadecimal key id of the log, as the bundle gives it."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One verified bundle. Who may sign, and what the statement must say, is judged elsewhere."""
+
+    trusted_root: str
+    """Name of the trusted root under which it verified."""
+
+    claims: Claims
+    """The certificate's claims."""
+
+    certificate_sha256: str
+    """Fingerprint of the signing certificate, lower-case hexadecimal."""
+
+    certificate_issuer: str
+    """Distinguished name of the authority that issued the certificate (RFC 4514)."""
+
+    times: tuple[VerifiedTime, ...]
+    """All verified times, at least one."""
+
+    log_entry: LogEntry
+    """The transparency log entry."""
+
+    signature: bytes
+    """The signature that was verified."""
+
+    payload_type: str | None
+    """DSSE payload type; None when the bundle signs a message and holds no attestation."""
+
+    payload: bytes
+    """The signed payload; empty when the bundle signs a message."""

@@ -1,0 +1,294 @@
+"""Findings, and the one table of reason codes: what can be found, at which step, and what to do.
+
+The codes are part of every machine-readable output and never change their meaning. Their
+documentation is made from this table: `brew-provenance reasons` prints it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(Enum):
+    """What a finding does to the attestation that it is about."""
+
+    REJECT = "reject"
+    """The evidence is wrong."""
+
+    UNRESOLVED = "unresolved"
+    """The evidence could not be judged."""
+
+    NOT_APPLICABLE = "not-applicable"
+    """The evidence speaks of something else: never a failure, never enough."""
+
+    NOTE = "note"
+    """True and worth saying; changes nothing."""
+
+
+class Step(Enum):
+    """The nine steps from bundle to verdict, in their order."""
+
+    BYTES = 1
+    RESOLVE = 2
+    PARSE = 3
+    CRYPTOGRAPHY = 4
+    SIGNER = 5
+    STATEMENT = 6
+    PREDICATE = 7
+    FORMULA = 8
+    VERDICT = 9
+
+    @property
+    def title(self) -> str:
+        """What the step is called in front of people."""
+        return _STEP_TITLES[self]
+
+
+_STEP_TITLES = {
+    Step.BYTES: "bytes of the artifact",
+    Step.RESOLVE: "attestations found",
+    Step.PARSE: "parsing the bundle",
+    Step.CRYPTOGRAPHY: "cryptography",
+    Step.SIGNER: "signer and policy",
+    Step.STATEMENT: "statement and subject",
+    Step.PREDICATE: "predicate against certificate",
+    Step.FORMULA: "formula",
+    Step.VERDICT: "verdict",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One row of the table of reason codes."""
+
+    code: str
+    """Stable name, part of every machine-readable output."""
+
+    step: Step
+    """The step that finds it."""
+
+    severity: Severity
+    """What it does to the attestation."""
+
+    means: str
+    """One sentence for the documentation: what was found."""
+
+    advice: str
+    """What a person does next."""
+
+
+_SUSPECT = "Treat the bundle as altered; fetch it again from the attestation store and compare."
+_FORGED = "Do not use the artifact; report the bundle to the tap that is said to have made it."
+_POLICY = "If this signer is meant to be trusted, name it in a policy; otherwise do not use the artifact."
+_LIES = "The signer wrote a predicate that its own certificate contradicts; do not use the artifact."
+_LATER = "Nothing is known to be wrong; this version cannot judge this kind of bundle."
+_RETRY = "Nothing is known to be wrong; repair or fetch the input again."
+_NONE = "Nothing to do: this bundle speaks of something else."
+
+
+def _rows(step: Step, severity: Severity, *rows: tuple[str, str, str]) -> list[Reason]:
+    return [Reason(code, step, severity, means, advice) for code, means, advice in rows]
+
+
+# fmt: off
+_TABLE = [
+    *_rows(
+        Step.BYTES,
+        Severity.REJECT,
+        ("artifact-digest-mismatch", "The bytes at hand are not the bytes that the formula names.",
+         "Delete the file and download it again; if it happens again, report it."),
+    ),
+    *_rows(
+        Step.RESOLVE,
+        Severity.UNRESOLVED,
+        ("store-has-no-answer", "The store was not asked about this digest, or does not cover it.",
+         "Make a kit that covers it, or ask the store itself."),
+        ("store-unreadable", "The store's answer could not be read.", _RETRY),
+        ("kit-file-altered", "A file of the kit does not have the digest that its index gives.",
+         "Make the kit again, or copy it again, and compare."),
+    ),
+    *_rows(
+        Step.PARSE,
+        Severity.REJECT,
+        ("bundle-media-type-unknown", "The bundle's media type is not a known Sigstore bundle version.", _SUSPECT),
+        ("bundle-malformed", "The bundle does not have the shape of a Sigstore bundle.", _SUSPECT),
+        ("bundle-content-missing", "The bundle holds neither a DSSE envelope nor a message signature.", _SUSPECT),
+        ("bundle-content-ambiguous", "The bundle holds a DSSE envelope and a message signature at once.", _SUSPECT),
+        ("verification-material-missing", "The bundle holds no verification material.", _SUSPECT),
+        ("certificate-missing", "The bundle holds no signing certificate.", _SUSPECT),
+        ("certificate-ambiguous", "The bundle names its signer in more than one way.", _SUSPECT),
+        ("certificate-malformed", "The signing certificate is not a readable X.509 certificate.", _SUSPECT),
+        ("certificate-not-leaf", "The certificate in the signer's place is not a code-signing leaf certificate.", _FORGED),
+        ("log-entry-missing", "A bundle of the public-good instance carries no transparency log entry.", _FORGED),
+        ("log-entries-many", "The bundle carries more than one transparency log entry.", _SUSPECT),
+        ("log-entry-version-unknown", "The log entry is of a kind or version that no Sigstore log writes.", _SUSPECT),
+        ("log-proof-missing", "The log entry carries no inclusion proof, which its bundle version requires.", _FORGED),
+        ("log-checkpoint-missing", "The inclusion proof carries no checkpoint.", _FORGED),
+        ("verified-time-missing", "The bundle carries neither an inclusion promise nor a signed timestamp.", _FORGED),
+        ("timestamps-too-many", "The bundle carries more signed timestamps than a verifier should read.", _SUSPECT),
+        ("timestamp-malformed", "A signed timestamp is not a readable RFC 3161 response.", _SUSPECT),
+        ("envelope-signatures-many", "The envelope does not carry exactly one signature.", _SUSPECT),
+        ("payload-type-unexpected", "The envelope's payload is not of type application/vnd.in-toto+json.", _FORGED),
+        ("payload-malformed", "The envelope's payload is not JSON.", _FORGED),
+    ),
+    *_rows(
+        Step.PARSE,
+        Severity.UNRESOLVED,
+        ("bundle-unreadable", "The bundle is not JSON within the stated limits.", _RETRY),
+        ("unsupported-dsse-002-log-entry", "The log entry is of kind dsse/0.0.2.", _LATER),
+        ("unsupported-intoto-log-entry", "The log entry is of kind intoto/0.0.2.", _LATER),
+        ("unsupported-promise-only", "The log entry has an inclusion promise but no inclusion proof.", _LATER),
+        ("unsupported-github-instance", "The bundle comes from GitHub's own Sigstore instance, which has no log.", _LATER),
+        ("unsupported-managed-key", "The bundle is signed with a managed key, not with a certificate.", _LATER),
+    ),
+    *_rows(
+        Step.PARSE,
+        Severity.NOT_APPLICABLE,
+        ("predicate-type-other", "The statement's predicate type is not the one asked for.", _NONE),
+    ),
+    *_rows(
+        Step.CRYPTOGRAPHY,
+        Severity.REJECT,
+        ("certificate-untrusted", "The signing certificate does not chain to a certificate authority of the trusted root.", _FORGED),
+        ("certificate-time-invalid", "The signing certificate was not valid at the verified time.", _FORGED),
+        ("certificate-usage-invalid", "The signing certificate is not meant for signing code.", _FORGED),
+        ("certificate-key-unsupported", "The signing certificate's key is not an elliptic-curve key.", _FORGED),
+        ("sct-missing", "The signing certificate carries no signed certificate timestamp.", _FORGED),
+        ("sct-many", "The signing certificate carries more than one signed certificate timestamp.", _FORGED),
+        ("sct-invalid", "The signed certificate timestamp was not made by a certificate transparency log of the trusted root.", _FORGED),
+        ("timestamp-authority-unknown", "The bundle carries a signed timestamp, and the trusted root knows no timestamp authority.", _FORGED),
+        ("timestamp-duplicate", "The bundle carries the same signed timestamp twice.", _SUSPECT),
+        ("timestamp-unverified", "No signed timestamp of the bundle verifies, and there is no other source of time.", _FORGED),
+        ("log-proof-size", "The inclusion proof has another length than its index and tree size require.", _FORGED),
+        ("log-proof-invalid", "The inclusion proof does not lead to its own root hash.", _FORGED),
+        ("log-checkpoint-malformed", "The checkpoint is not a readable signed note.", _FORGED),
+        ("log-checkpoint-log-unknown", "The checkpoint is not signed by the log that the entry names.", _FORGED),
+        ("log-checkpoint-invalid", "The checkpoint's signature was not made by a log of the trusted root.", _FORGED),
+        ("log-checkpoint-root-mismatch", "The checkpoint is about another tree than the inclusion proof.", _FORGED),
+        ("log-promise-invalid", "The inclusion promise was not made by a log of the trusted root for this entry.", _FORGED),
+        ("log-entry-malformed", "The log entry's body cannot be read as what it says it is.", _FORGED),
+        ("log-entry-kind-mismatch", "The log entry is of a kind that does not record what the bundle holds.", _FORGED),
+        ("log-entry-payload-mismatch", "The log entry is about another payload.", _FORGED),
+        ("log-entry-signature-mismatch", "The log entry is about another signature or certificate.", _FORGED),
+        ("envelope-signature-invalid", "The envelope's signature does not verify with the certificate's key.", _FORGED),
+        ("message-digest-mismatch", "The message signature is for another artifact.", _FORGED),
+        ("message-signature-invalid", "The message signature does not verify with the certificate's key.", _FORGED),
+        ("verification-failed", "Sigstore verification failed for a reason that has no code of its own.", _FORGED),
+        ("verification-crashed", "Sigstore verification ended in an unexpected error on this bundle.", _SUSPECT),
+    ),
+    *_rows(
+        Step.CRYPTOGRAPHY,
+        Severity.NOT_APPLICABLE,
+        ("not-an-attestation", "The bundle holds a signature over the artifact and not an attestation.", _NONE),
+    ),
+    *_rows(
+        Step.SIGNER,
+        Severity.REJECT,
+        ("certificate-claims-malformed", "A claim in the certificate is not encoded as Fulcio encodes it.", _FORGED),
+        ("certificate-claims-disagree", "Two claims of the certificate that mean the same differ.", _FORGED),
+        ("certificate-claim-missing", "The certificate lacks a claim that the policy needs.", _POLICY),
+        ("signer-identity-malformed", "The signer is not a GitHub Actions workflow identity.", _POLICY),
+        ("issuer-not-allowed", "The certificate's OIDC issuer is not the one that the policy names.", _POLICY),
+        ("signer-repository-not-allowed", "The signing workflow lives in a repository that the policy does not allow.", _POLICY),
+        ("signer-workflow-not-allowed", "The signing workflow is not one that the policy allows.", _POLICY),
+        ("signer-ref-not-allowed", "The signing workflow ran from a ref that the policy does not allow.", _POLICY),
+        ("source-repository-not-allowed", "The source repository is not the one that the policy names.", _POLICY),
+        ("source-repository-id-not-allowed", "The source repository bears the right name but another numeric id.", _POLICY),
+        ("source-owner-id-not-allowed", "The source repository's owner has another numeric id than the policy pins.", _POLICY),
+        ("source-ref-not-allowed", "The source ref is not one that the policy allows.", _POLICY),
+        ("runner-environment-not-allowed", "The signing job ran on a kind of runner that the policy does not allow.", _POLICY),
+        ("signed-too-late", "The signer is trusted only until a time that lies before the verified time.", _POLICY),
+        ("signed-too-early", "The signer is trusted only since a time that lies after the verified time.", _POLICY),
+    ),
+    *_rows(
+        Step.STATEMENT,
+        Severity.REJECT,
+        ("statement-malformed", "The payload does not have the shape of an in-toto Statement.", _FORGED),
+        ("statement-type-unexpected", "The statement is not an in-toto Statement v1.", _FORGED),
+        ("statement-without-subject", "The statement names no subject.", _FORGED),
+        ("statement-subjects-too-many", "The statement names more subjects than GitHub attests at once.", _FORGED),
+        ("subject-digest-malformed", "A subject's digest is not lower-case hexadecimal of the algorithm's length.", _FORGED),
+        ("subject-digests-disagree", "A subject's digests belong to different artifacts.", _FORGED),
+        ("subject-ambiguous", "The statement gives one name to two different digests.", _FORGED),
+        ("subject-digest-mismatch", "No subject of the statement has the artifact's digest.",
+         "The bundle is for another artifact; get the one for this artifact."),
+        ("subject-name-mismatch", "The subject with the artifact's digest bears another name.", _FORGED),
+        ("subject-split", "The artifact's name and its digest stand in two different subjects.", _FORGED),
+        ("subject-name-not-a-bottle", "The subject with the bottle's digest is not named as a bottle.", _FORGED),
+        ("subject-other-formula", "The subject with the bottle's digest is named after another formula.", _FORGED),
+        ("subject-other-version", "The subject with the bottle's digest is named after another version.", _FORGED),
+        ("subject-other-rebuild", "The subject with the bottle's digest is named after another rebuild.", _FORGED),
+        ("subject-other-tag", "The subject with the bottle's digest is named after another bottle tag.", _FORGED),
+        ("subject-other-url", "The notarised subject is for another bottle URL.", _FORGED),
+    ),
+    *_rows(
+        Step.PREDICATE,
+        Severity.REJECT,
+        ("predicate-malformed", "The predicate does not have the shape of SLSA provenance v1.", _FORGED),
+        ("build-type-unknown", "The predicate's build type is not one whose meaning is known.", _POLICY),
+        ("external-parameters-unknown", "The predicate carries external parameters that its build type does not define.", _FORGED),
+        ("predicate-repository-mismatch", "The predicate names another repository than the certificate.", _LIES),
+        ("predicate-ref-mismatch", "The predicate names another ref than the certificate.", _LIES),
+        ("predicate-workflow-mismatch", "The predicate names another workflow than the certificate.", _LIES),
+        ("predicate-repository-id-mismatch", "The predicate names another repository id than the certificate.", _LIES),
+        ("predicate-owner-id-mismatch", "The predicate names another owner id than the certificate.", _LIES),
+        ("predicate-runner-mismatch", "The predicate names another runner environment than the certificate.", _LIES),
+        ("predicate-event-mismatch", "The predicate names another event than the certificate.", _LIES),
+        ("predicate-source-mismatch", "The predicate's first dependency is not the certificate's repository at its ref.", _LIES),
+        ("predicate-commit-mismatch", "The predicate names another commit than the certificate.", _LIES),
+        ("predicate-builder-mismatch", "The predicate names another builder than the certificate.", _LIES),
+        ("predicate-invocation-mismatch", "The predicate names another run than the certificate.", _LIES),
+    ),
+    *_rows(
+        Step.RESOLVE,
+        Severity.NOTE,
+        ("trusted-root-note", "Something about the trusted root is worth knowing.", "Nothing, unless it was meant to be newer."),
+    ),
+    *_rows(
+        Step.STATEMENT,
+        Severity.NOTE,
+        ("subject-name-not-checked", "The digest was found; the name that it is attested under was not compared with anything.",
+         "Give --subject-name to have it compared."),
+    ),
+    *_rows(
+        Step.PREDICATE,
+        Severity.NOTE,
+        ("predicate-not-checked", "The predicate is of a type that was not compared with the certificate.",
+         "Read the predicate as what the signer says, not as what is proved."),
+    ),
+    *_rows(
+        Step.FORMULA,
+        Severity.NOTE,
+        ("notarisation-only", "The attestation says that the bottle existed at the verified time, not how it was built.",
+         "Prefer a newer bottle, which has build provenance."),
+        ("builder-not-bound", "The attestation describes the job that published the bottle, not the machine that built it.",
+         "Nothing; it is a limit of today's attestations."),
+        ("formula-not-bound", "Which formula commit the bottle was built from is not proved.",
+         "Nothing; it is a limit of today's attestations."),
+    ),
+]
+# fmt: on
+
+REASONS = {reason.code: reason for reason in _TABLE}
+"""Every reason by its code."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found about one attestation, or about the whole question."""
+
+    code: str
+    """A code of `REASONS`."""
+
+    detail: str
+    """What was seen here, in one sentence: the two values that differ, the field that is missing."""
+
+    def __post_init__(self) -> None:
+        if self.code not in REASONS:
+            raise ValueError(f"{self.code!r} is not in the table of reason codes")
+
+    @property
+    def reason(self) -> Reason:
+        """The row of the table."""
+        return REASONS[self.code]

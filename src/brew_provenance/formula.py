@@ -1,0 +1,91 @@
+"""Formulae as Homebrew's JSON describes them (`Formula#to_hash` in brew's `formula.rb`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+
+from brew_provenance.bottle import Bottle, BottleFileName, Digest
+from brew_provenance.statement import summarise
+
+
+class FormulaError(ValueError):
+    """A formula's description cannot be used; says why."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _File(_Model):
+    url: StrictStr
+    sha256: StrictStr
+
+
+class _Bottles(_Model):
+    rebuild: Annotated[StrictInt, Field(ge=0)] = 0
+    files: dict[StrictStr, _File]
+
+
+class _Specs(_Model):
+    stable: _Bottles | None = None
+
+
+class _Versions(_Model):
+    stable: StrictStr
+
+
+class _Document(_Model):
+    name: StrictStr
+    tap: StrictStr
+    versions: _Versions
+    revision: Annotated[StrictInt, Field(ge=0)] = 0
+    # brew writes an empty list for a formula without bottles.
+    bottle: Annotated[_Specs, BeforeValidator(lambda value: {} if value == [] else value)] = _Specs()
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One formula and its bottles."""
+
+    tap: str
+    """The tap, `user/repo` in lower case."""
+
+    name: str
+    """The short name."""
+
+    version: str
+    """The package version with its revision, `1.25.0_1`."""
+
+    bottles: tuple[Bottle, ...]
+    """In the order in which the formula declares them."""
+
+    @property
+    def full_name(self) -> str:
+        """`user/repo/name`."""
+        return f"{self.tap}/{self.name}"
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Read brew's JSON for one formula. Raises FormulaError when it is not that."""
+        try:
+            found = _Document.model_validate(document)
+        except ValidationError as error:
+            raise FormulaError(summarise(error)) from error
+        version = found.versions.stable + (f"_{found.revision}" if found.revision else "")
+        tap = found.tap.lower()
+        described = found.bottle.stable
+        bottles = []
+        for tag, file in (described.files if described else {}).items():
+            rebuild = described.rebuild if described else 0
+            try:
+                bottle = Bottle(
+                    tap, found.name, version, rebuild, tag, Digest("sha256", file.sha256.lower()), file.url
+                )
+                BottleFileName.parse(str(bottle.file_name), found.name)
+            except ValueError as error:
+                raise FormulaError(f"bottle {tag}: {error}") from error
+            bottles.append(bottle)
+        return cls(tap, found.name, version, tuple(bottles))

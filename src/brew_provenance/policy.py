@@ -1,0 +1,306 @@
+"""Which signers may attest which tap's bottles, since when, and from which runners.
+
+A policy is data: TOML in the format that `policies/README.md` describes. The signer of a bundle
+controls nothing that is compared here: all of it comes from the verified certificate, whose claims
+the CI provider's OIDC token dictated, and from verified time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from brew_provenance.certificate import ClaimError, Claims, WorkflowIdentity
+from brew_provenance.errors import PolicyError
+from brew_provenance.evidence import Evidence
+from brew_provenance.findings import Finding
+from brew_provenance.statement import summarise
+from brew_provenance.subject import SubjectNaming
+
+GITHUB_ACTIONS_ISSUER: Final = "https://token.actions.githubusercontent.com"
+"""The OIDC issuer of GitHub Actions. Enterprises have their own below it: compare exactly."""
+
+MAX_POLICY_BYTES: Final = 1024 * 1024
+"""A policy file; real ones have a few hundred bytes."""
+
+_GITHUB = "https://github.com/"
+_ANY = "*"
+_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", re.ASCII)
+_TAP = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9._-]+", re.ASCII)
+_NEXT_STEP = "compare with src/brew_provenance/policies/README.md"
+
+
+class Gives(Enum):
+    """What a signer's attestation is worth calling."""
+
+    BUILD_PROVENANCE = "build-provenance"
+    """It describes the run that built or published the bottle."""
+
+    NOTARISATION = "notarisation"
+    """It says that the bottle existed, and was seen, at the verified time."""
+
+
+def _check_repository(value: str) -> str:
+    if _REPOSITORY.fullmatch(value) is None:
+        raise ValueError("not OWNER/REPO")
+    return value
+
+
+def _check_tap(value: str) -> str:
+    if _TAP.fullmatch(value) is None:
+        raise ValueError("not user/repo")
+    return value.lower()
+
+
+_Repository = Annotated[str, AfterValidator(_check_repository)]
+
+
+class Signer(BaseModel):
+    """One `[[signer]]`: an attestation has to satisfy all of it."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=lambda name: name.replace("_", "-"),
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+    name: Annotated[str, Field(min_length=1)]
+    source_repository: _Repository
+    source_refs: Annotated[tuple[str, ...], Field(min_length=1)]
+    signer_repository: _Repository | None = None
+    workflows: Annotated[tuple[str, ...], Field(min_length=1)] = (_ANY,)
+    signer_refs: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    issuer: Annotated[str, Field(min_length=1)] = GITHUB_ACTIONS_ISSUER
+    source_repository_id: str | None = None
+    source_owner_id: str | None = None
+    runner_environments: Annotated[
+        tuple[Literal["github-hosted", "self-hosted"], ...], Field(min_length=1)
+    ] = ("github-hosted", "self-hosted")
+    valid_from: AwareDatetime | None = None
+    valid_until: AwareDatetime | None = None
+    gives: Gives = Gives.BUILD_PROVENANCE
+    subject_naming: SubjectNaming = SubjectNaming.FILE_NAME
+
+    def judge(self, evidence: Evidence) -> list[Finding]:
+        """Return what keeps `evidence` from being this signer's; nothing means that it is."""
+        claims = evidence.claims
+        return [
+            *self._judge_issuer(claims),
+            *self._judge_workflow(claims),
+            *self._judge_source(claims),
+            *self._judge_runner(claims),
+            *self._judge_times(evidence),
+        ]
+
+    def _judge_issuer(self, claims: Claims) -> Iterator[Finding]:
+        if claims.issuer is None:
+            yield Finding("certificate-claim-missing", "the certificate names no issuer (.8)")
+        elif claims.issuer != self.issuer:
+            yield Finding("issuer-not-allowed", f"{claims.issuer!r} instead of {self.issuer!r}")
+
+    def _judge_workflow(self, claims: Claims) -> Iterator[Finding]:
+        # The SAN and .9 are one value (compared before): the workflow that held the token.
+        try:
+            signer = WorkflowIdentity.parse(claims.identity or "")
+        except ClaimError:
+            yield Finding("signer-identity-malformed", f"signed by {claims.identity!r}")
+            return
+        repository = f"{_GITHUB}{self.signer_repository or self.source_repository}"
+        if not _same_repository(signer.repository_uri, repository):
+            yield Finding(
+                "signer-repository-not-allowed",
+                f"signed by {signer.repository_uri}, not by {repository}",
+            )
+            return
+        if not _allows(self.workflows, signer.path):
+            yield Finding(
+                "signer-workflow-not-allowed",
+                f"{signer.path}, allowed: {', '.join(self.workflows)}",
+            )
+        refs = self.signer_refs or self.source_refs
+        if not _allows(refs, signer.ref):
+            yield Finding("signer-ref-not-allowed", f"{signer.ref}, allowed: {', '.join(refs)}")
+
+    def _judge_source(self, claims: Claims) -> Iterator[Finding]:
+        repository = f"{_GITHUB}{self.source_repository}"
+        if claims.source_repository_uri is None:
+            yield Finding("certificate-claim-missing", "the certificate names no source repository (.12)")
+        elif not _same_repository(claims.source_repository_uri, repository):
+            yield Finding(
+                "source-repository-not-allowed",
+                f"{claims.source_repository_uri} instead of {repository}",
+            )
+            return
+        yield from _pinned(
+            "source-repository-id-not-allowed",
+            self.source_repository_id,
+            claims.source_repository_id,
+        )
+        yield from _pinned(
+            "source-owner-id-not-allowed", self.source_owner_id, claims.source_repository_owner_id
+        )
+        if claims.source_repository_ref is None:
+            yield Finding("certificate-claim-missing", "the certificate names no source ref (.14)")
+        elif not _allows(self.source_refs, claims.source_repository_ref):
+            yield Finding(
+                "source-ref-not-allowed",
+                f"{claims.source_repository_ref}, allowed: {', '.join(self.source_refs)}",
+            )
+
+    def _judge_runner(self, claims: Claims) -> Iterator[Finding]:
+        if claims.runner_environment is None:
+            yield Finding("certificate-claim-missing", "the certificate names no runner environment (.11)")
+        elif claims.runner_environment not in self.runner_environments:
+            yield Finding(
+                "runner-environment-not-allowed",
+                f"{claims.runner_environment}, allowed: {', '.join(self.runner_environments)}",
+            )
+
+    def _judge_times(self, evidence: Evidence) -> Iterator[Finding]:
+        # All verified times count, so that adding one can never widen what is allowed.
+        times = [verified.time for verified in evidence.times]
+        if self.valid_from is not None and min(times) < self.valid_from:
+            yield Finding("signed-too-early", f"{_iso(min(times))}, trusted from {_iso(self.valid_from)} on")
+        if self.valid_until is not None and max(times) > self.valid_until:
+            yield Finding("signed-too-late", f"{_iso(max(times))}, trusted until {_iso(self.valid_until)}")
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    name: Annotated[str, Field(min_length=1)]
+    tap: Annotated[str, AfterValidator(_check_tap)]
+    signer: Annotated[tuple[Signer, ...], Field(min_length=1)]
+
+
+class PolicyOrigin(Enum):
+    """Where a policy comes from, and so whether a verdict has to name it."""
+
+    BUILT_IN = "built-in"
+    """Shipped with brew-provenance."""
+
+    DERIVED = "derived"
+    """Made from the tap's name, by the one rule for taps without a policy."""
+
+    OPTIONS = "options"
+    """Made from command-line options."""
+
+    FILE = "file"
+    """Read from a file that the user named."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Signers, any one of which may attest."""
+
+    name: str
+    """How a verdict calls it."""
+
+    origin: PolicyOrigin
+    """Where it comes from."""
+
+    signers: tuple[Signer, ...]
+    """At least one."""
+
+    tap: str | None = None
+    """The tap that it speaks for, `user/repo`; None when it was made from options."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what the policy says, whatever the layout of its file."""
+        canonical = "\n".join(signer.model_dump_json(by_alias=True) for signer in self.signers)
+        return hashlib.sha256(f"{self.tap}\n{canonical}".encode()).hexdigest()
+
+    def judge(self, evidence: Evidence) -> Signer | list[Finding]:
+        """Return the signer that `evidence` satisfies in full, or what keeps it from the nearest."""
+        if different := evidence.claims.disagreements():
+            return [
+                Finding(
+                    "certificate-claims-disagree",
+                    f"{left} is {evidence.claims.value(left)!r}, {right} is {evidence.claims.value(right)!r}",
+                )
+                for left, right in different
+            ]
+        nearest: list[Finding] = []
+        for signer in self.signers:
+            findings = signer.judge(evidence)
+            if not findings:
+                return signer
+            if not nearest or len(findings) < len(nearest):
+                nearest = findings
+        return nearest
+
+    @classmethod
+    def from_toml(cls, raw: bytes, source: str, origin: PolicyOrigin) -> Self:
+        """Read a policy. Raises PolicyError, which names `source`, when it is not one."""
+        try:
+            document = _Document.model_validate(tomllib.loads(raw.decode("utf-8")))
+        except ValidationError as error:
+            raise PolicyError(source, summarise(error), _NEXT_STEP) from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+            raise PolicyError(source, f"not TOML: {error}", _NEXT_STEP) from error
+        return cls(document.name, origin, document.signer, document.tap)
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a policy file. Raises PolicyError when it cannot be read or is not a policy."""
+    try:
+        if path.stat().st_size > MAX_POLICY_BYTES:
+            raise PolicyError(str(path), f"longer than the limit of {MAX_POLICY_BYTES:,} bytes", _NEXT_STEP)
+        raw = path.read_bytes()
+    except OSError as error:
+        raise PolicyError(str(path), error.strerror or str(error), "give a readable file") from error
+    return Policy.from_toml(raw, str(path), PolicyOrigin.FILE)
+
+
+def policy_for_tap(tap: str) -> Policy:
+    """Return the built-in policy for `user/repo`, or the one derived from its name.
+
+    Derived: GitHub Actions of `github.com/user/homebrew-repo` on its main or master branch, and
+    nothing else (requirement R9 of the OpenSSF proposal). Raises PolicyError when the name is not
+    that of a tap.
+    """
+    tap = tap.lower()
+    if tap == "homebrew/core":
+        raw = resources.files("brew_provenance").joinpath("policies/homebrew-core.toml").read_bytes()
+        return Policy.from_toml(raw, "the built-in policy", PolicyOrigin.BUILT_IN)
+    if _TAP.fullmatch(tap) is None:
+        raise PolicyError(tap, "not the name of a tap", "write it as user/repo")
+    user, _, repository = tap.partition("/")
+    signer = Signer(
+        name=f"the workflows of {user}/homebrew-{repository}",
+        source_repository=f"{user}/homebrew-{repository}",
+        source_refs=("refs/heads/main", "refs/heads/master"),
+    )
+    return Policy(f"derived for {tap}", PolicyOrigin.DERIVED, (signer,), tap)
+
+
+def _same_repository(found: str, wanted: str) -> bool:
+    # GitHub takes names without regard to case; only ASCII letters can differ that way.
+    return found.isascii() and found.lower() == wanted.lower()
+
+
+def _allows(allowed: tuple[str, ...], value: str) -> bool:
+    return _ANY in allowed or value in allowed
+
+
+def _pinned(code: str, wanted: str | None, found: str | None) -> Iterator[Finding]:
+    if wanted is not None and found != wanted:
+        yield Finding(code, f"{found} instead of {wanted}")
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,33 @@
+"""Where attestations come from. A store answers for many digests at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from brew_provenance.appraise import Candidate
+from brew_provenance.bottle import Digest
+from brew_provenance.findings import Finding
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a store knows of one digest. No candidate and no finding: it was asked, and has none."""
+
+    candidates: tuple[Candidate, ...] = ()
+    """The bundles, each readable or with the reason why not."""
+
+    findings: tuple[Finding, ...] = ()
+    """Why the store could not answer, when it could not."""
+
+
+class Store(Protocol):
+    """One source of attestations."""
+
+    @property
+    def name(self) -> str:
+        """What a verdict calls it."""
+
+    def resolve(self, digests: Sequence[Digest]) -> Mapping[Digest, Answer]:
+        """Return an answer for every one of `digests`."""

@@ -1,0 +1,21 @@
+"""Where formulae come from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from brew_provenance.formula import Formula
+
+
+class Tap(Protocol):
+    """One source of formulae."""
+
+    @property
+    def name(self) -> str:
+        """What a verdict calls it."""
+
+    def formula(self, full_name: str) -> Formula:
+        """Return the formula `user/repo/name`.
+
+        Raises NothingMatchedError, with close matches, when there is none of that name.
+        """

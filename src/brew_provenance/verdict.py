@@ -1,0 +1,135 @@
+"""Verdicts: what is known about one bottle or artifact, and on what basis. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from brew_provenance.evidence import Evidence
+from brew_provenance.findings import Finding, Severity, Step
+from brew_provenance.policy import Gives, Policy
+from brew_provenance.statement import Statement, Subject
+from brew_provenance.subject import Question
+from brew_provenance.trust import TrustedRoot
+
+
+class Outcome(Enum):
+    """What is known about one bottle or artifact; never folded into each other."""
+
+    VERIFIED = "verified"
+    """An attestation passed every step."""
+
+    UNATTESTED = "unattested"
+    """A store answered, and it holds no attestation that applies."""
+
+    REJECTED = "rejected"
+    """There is evidence, and it is wrong."""
+
+    UNRESOLVED = "unresolved"
+    """It could not be found out: no answer, an unreadable answer, or a kind not supported yet."""
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command whose worst outcome this is."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Outcome.VERIFIED: 0,
+    Outcome.REJECTED: 3,
+    Outcome.UNATTESTED: 4,
+    Outcome.UNRESOLVED: 5,
+}
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """One attestation, judged. Everything past its first faulty step is None."""
+
+    source: str
+    """Where the bundle came from: a file and line, a store's row."""
+
+    findings: tuple[Finding, ...]
+    """What was found; an attestation without any but notes is accepted."""
+
+    evidence: Evidence | None = None
+    """What cryptography verified."""
+
+    statement: Statement | None = None
+    """The statement, once it is known to be one."""
+
+    signer: str | None = None
+    """Name of the policy's signer that it satisfies."""
+
+    gives: Gives | None = None
+    """What that signer's attestations are."""
+
+    subject: Subject | None = None
+    """The subject that is the artifact."""
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings that keep the attestation from being accepted."""
+        return tuple(f for f in self.findings if f.reason.severity is not Severity.NOTE)
+
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        """The findings that change nothing."""
+        return tuple(f for f in self.findings if f.reason.severity is Severity.NOTE)
+
+    @property
+    def severity(self) -> Severity | None:
+        """What the faults amount to; None when the attestation is accepted."""
+        found = {finding.reason.severity for finding in self.faults}
+        return next((severity for severity in _GRAVITY if severity in found), None)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the attestation passed every step; needs evidence, not only a lack of faults."""
+        return not self.faults and None not in (
+            self.evidence,
+            self.statement,
+            self.signer,
+            self.subject,
+        )
+
+    @property
+    def last_step(self) -> Step:
+        """The step at which judging ended."""
+        steps = [finding.reason.step.value for finding in self.faults]
+        return Step(min(steps, default=Step.VERDICT.value))
+
+
+_GRAVITY = (Severity.REJECT, Severity.UNRESOLVED, Severity.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a verdict was reached with: another basis may give another verdict."""
+
+    trusted_roots: tuple[TrustedRoot, ...]
+    policy: Policy
+    store: str
+    """Where the bundles came from."""
+
+    metadata: str | None = None
+    """Where the bottle's description came from, for a bottle."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One artifact's outcome, with everything that it rests on."""
+
+    question: Question
+    basis: Basis
+    outcome: Outcome
+    findings: tuple[Finding, ...]
+    """What was found about the artifact itself or about the store's answer."""
+
+    assessments: tuple[Assessment, ...]
+    """Every attestation that was looked at, the best first."""
+
+    @property
+    def best(self) -> Assessment | None:
+        """The attestation that decided, where one did."""
+        return self.assessments[0] if self.assessments else None

@@ -62,10 +62,10 @@ def appraise(
 
 
 def _outcome(faults: Sequence[Finding], assessments: Sequence[Assessment]) -> Outcome:
-    found = {finding.reason.severity for finding in faults}
-    found |= {assessment.severity for assessment in assessments if assessment.severity is not None}
     if not faults and any(assessment.accepted for assessment in assessments):
         return Outcome.VERIFIED
+    found: set[Severity | None] = {finding.reason.severity for finding in faults}
+    found |= {assessment.severity for assessment in assessments}
     if Severity.REJECT in found:
         return Outcome.REJECTED
     if Severity.UNRESOLVED in found:
@@ -74,34 +74,37 @@ def _outcome(faults: Sequence[Finding], assessments: Sequence[Assessment]) -> Ou
 
 
 def _rank(assessment: Assessment) -> tuple[int, int, int]:
-    """Sort the best first: accepted, then by gravity, then the one that came furthest."""
+    """Sort the best first: accepted ones, then by gravity, then the one that came furthest."""
     if assessment.accepted:
-        weaker = assessment.gives is not Gives.BUILD_PROVENANCE
-        return (0, int(weaker), 0)
-    order = {Severity.REJECT: 1, Severity.UNRESOLVED: 2, Severity.NOT_APPLICABLE: 3}
-    gravity = order[assessment.severity] if assessment.severity in order else 4
+        notarised = assessment.signer is not None and assessment.signer.gives is Gives.NOTARISATION
+        return (0, int(notarised), 0)
+    gravity = _GRAVITY.index(assessment.severity) + 1
     return (gravity, -assessment.last_step.value, len(assessment.faults))
 
 
+_GRAVITY = (Severity.REJECT, Severity.UNRESOLVED, Severity.NOT_APPLICABLE, None)
+
+
+def examine(candidate: Candidate, verifier: BundleVerifier) -> Assessment:
+    """Do what needs neither question nor policy: parse, verify, and hold predicate against certificate.
+
+    The result is never accepted, whatever the bundle.
+    """
+    document, evidence, fault = _verify(candidate, verifier, None, ())
+    if fault:
+        return Assessment(candidate.source, (fault,), evidence)
+    statement = read_statement(document)
+    if isinstance(statement, Finding):
+        return Assessment(candidate.source, (statement,), evidence)
+    return Assessment(candidate.source, tuple(_check_predicate(statement, evidence)), evidence, statement)
+
+
 def _assess(candidate: Candidate, question: Question, verifier: BundleVerifier, policy: Policy) -> Assessment:
-    source, bundle = candidate.source, candidate.bundle
-    # Step 3: what is this, and does it apply?
-    if isinstance(bundle, Finding):
-        return Assessment(source, (bundle,))
-    document = _read_payload(bundle)
-    if isinstance(document, Finding):
-        return Assessment(source, (document,))
-    if other := _not_applicable(document, question):
-        return Assessment(source, (other,))
-    # Step 4: cryptography.
-    evidence = verifier.verify(bundle, question.digests)
-    if isinstance(evidence, Finding):
-        return Assessment(source, (evidence,))
-    if evidence.payload_type is None:
-        return Assessment(source, (Finding("not-an-attestation", "rightly signed"),), evidence)
-    if (evidence.payload_type, evidence.payload) != (bundle.payload_type, bundle.payload):
-        twice = Finding("bundle-malformed", "the envelope reads differently to two parsers")
-        return Assessment(source, (twice,))
+    source = candidate.source
+    # Steps 3 and 4: what is this, does it apply, and is it genuine?
+    document, evidence, fault = _verify(candidate, verifier, question.predicate_type, question.digests)
+    if fault or evidence is None:
+        return Assessment(source, (fault,) if fault else (), evidence)
     # Step 5: the signer.
     signer = policy.judge(evidence)
     if isinstance(signer, list):
@@ -109,15 +112,37 @@ def _assess(candidate: Candidate, question: Question, verifier: BundleVerifier, 
     # Step 6: the statement, and the subject in it.
     statement = read_statement(document)
     if isinstance(statement, Finding):
-        return Assessment(source, (statement,), evidence, signer=signer.name, gives=signer.gives)
+        return Assessment(source, (statement,), evidence, None, signer)
     subject = find_subject(statement, question, signer.subject_naming)
     if isinstance(subject, Finding):
-        return Assessment(source, (subject,), evidence, statement, signer.name, signer.gives)
+        return Assessment(source, (subject,), evidence, statement, signer)
     # Step 7: the predicate against the certificate.
-    lies = check_predicate(statement, evidence.claims) if _is_provenance(statement) else []
+    predicate = _check_predicate(statement, evidence)
     # Step 8: the formula. What is not compared is said.
     notes = _limits(question, statement, signer)
-    return Assessment(source, (*lies, *notes), evidence, statement, signer.name, signer.gives, subject)
+    return Assessment(source, (*predicate, *notes), evidence, statement, signer, subject)
+
+
+def _verify(
+    candidate: Candidate, verifier: BundleVerifier, predicate_type: str | None, digests: Sequence[Digest]
+) -> tuple[object, Evidence | None, Finding | None]:
+    """Return the parsed payload, the evidence, and what is wrong: evidence alone, or a fault."""
+    bundle = candidate.bundle
+    if isinstance(bundle, Finding):
+        return None, None, bundle
+    document = _read_payload(bundle)
+    if isinstance(document, Finding):
+        return None, None, document
+    if other := _not_applicable(document, predicate_type):
+        return None, None, other
+    evidence = verifier.verify(bundle, digests)
+    if isinstance(evidence, Finding):
+        return None, None, evidence
+    if evidence.payload_type is None:
+        return None, evidence, Finding("not-an-attestation", "rightly signed")
+    if (evidence.payload_type, evidence.payload) != (bundle.payload_type, bundle.payload):
+        return None, None, Finding("bundle-malformed", "the envelope reads differently to two parsers")
+    return document, evidence, None
 
 
 def _read_payload(bundle: Bundle) -> object:
@@ -132,11 +157,17 @@ def _read_payload(bundle: Bundle) -> object:
         return Finding("payload-malformed", str(error))
 
 
-def _not_applicable(document: object, question: Question) -> Finding | None:
+def _not_applicable(document: object, wanted: str | None) -> Finding | None:
     claimed = predicate_type_of(document)
-    if claimed is None or claimed == question.predicate_type:
+    if wanted is None or claimed is None or claimed == wanted:
         return None
     return Finding("predicate-type-other", f"predicate type {claimed!r}")
+
+
+def _check_predicate(statement: Statement, evidence: Evidence | None) -> list[Finding]:
+    if evidence is None or not _is_provenance(statement):
+        return [Finding("predicate-not-checked", f"predicate type {statement.predicate_type!r}")]
+    return check_predicate(statement, evidence.claims)
 
 
 def _is_provenance(statement: Statement) -> bool:
@@ -148,11 +179,9 @@ def _limits(question: Question, statement: Statement, signer: Signer) -> list[Fi
     limits = []
     if expected_name(question, signer.subject_naming) is None:
         limits.append(Finding("subject-name-not-checked", "no name was asked for"))
-    if not _is_provenance(statement):
-        limits.append(Finding("predicate-not-checked", f"predicate type {statement.predicate_type!r}"))
-    elif signer.gives is Gives.NOTARISATION:
+    if signer.gives is Gives.NOTARISATION:
         limits.append(Finding("notarisation-only", f"signed by {signer.name}"))
-    else:
+    elif _is_provenance(statement):
         limits.append(Finding("builder-not-bound", "the build type describes a workflow run"))
         limits.append(Finding("formula-not-bound", "the attestation names no formula"))
     return limits

@@ -267,7 +267,7 @@ def _proof(
     if code := _UNSUPPORTED_KINDS.get(kind):
         return Finding(code, f"log entry of kind {kind}")
     if not has_promise and not has_timestamps:
-        raise _ShapeError("verified-time-missing", "neither inclusionPromise nor rfc3161Timestamps")
+        raise _ShapeError("time-missing", "neither inclusionPromise nor rfc3161Timestamps")
     return None
 
 

@@ -66,8 +66,10 @@ def macos_name(version: str) -> str | None:
 
 
 def choose_tag(declared: Sequence[str], host: BottleTag) -> Choice | None:
-    """Return the declared tag that brew pours on `host`: itself, else `all`, else on macOS the first
-    declared one of the same architecture that is older; None when there is none.
+    """Return the declared tag that brew pours on `host`; None when there is none.
+
+    That is `host` itself, else `all`, else on macOS the first declared one of the same architecture
+    that is older.
     """
     tags = {text: BottleTag.parse(text) for text in declared}
     for text, tag in tags.items():

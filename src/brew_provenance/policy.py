@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -36,7 +36,15 @@ MAX_POLICY_BYTES: Final = 1024 * 1024
 _GITHUB = "https://github.com/"
 _ANY = "*"
 _REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", re.ASCII)
-_TAP = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9._-]+", re.ASCII)
+_TAP = re.compile(r"[A-Za-z0-9_-]+/\w[\w.-]*", re.ASCII)
+_WORKFLOW = re.compile(
+    r"(?:(?:https://)?(?:github\.com/)?(?P<repository>[A-Za-z0-9-]+/[A-Za-z0-9._-]+)/)?"
+    r"(?P<path>\.github/workflows/[A-Za-z0-9._ +()-]+\.ya?ml)"
+    r"(?:@(?P<ref>refs/(?:heads|tags|pull)/[!-~]+|[0-9a-f]{40}|[0-9a-f]{64}))?",
+    re.ASCII,
+)
+_Runner = Literal["github-hosted", "self-hosted"]
+_RUNNERS: Final[tuple[_Runner, ...]] = ("github-hosted", "self-hosted")
 _NEXT_STEP = "compare with src/brew_provenance/policies/README.md"
 
 
@@ -85,9 +93,7 @@ class Signer(BaseModel):
     issuer: Annotated[str, Field(min_length=1)] = GITHUB_ACTIONS_ISSUER
     source_repository_id: str | None = None
     source_owner_id: str | None = None
-    runner_environments: Annotated[
-        tuple[Literal["github-hosted", "self-hosted"], ...], Field(min_length=1)
-    ] = ("github-hosted", "self-hosted")
+    runner_environments: Annotated[tuple[_Runner, ...], Field(min_length=1)] = _RUNNERS
     valid_from: AwareDatetime | None = None
     valid_until: AwareDatetime | None = None
     gives: Gives = Gives.BUILD_PROVENANCE
@@ -286,6 +292,56 @@ def policy_for_tap(tap: str) -> Policy:
         source_refs=("refs/heads/main", "refs/heads/master"),
     )
     return Policy(f"derived for {tap}", PolicyOrigin.DERIVED, (signer,), tap)
+
+
+def policy_for_repository(  # noqa: PLR0913 - one parameter an option of `verify`
+    repository: str,
+    *,
+    signer_workflows: Sequence[str] = (),
+    signer_repository: str | None = None,
+    source_ref: str | None = None,
+    issuer: str = GITHUB_ACTIONS_ISSUER,
+    deny_self_hosted: bool = False,
+) -> Policy:
+    """Return a policy for runs of one source repository, `OWNER/REPO`.
+
+    Without more, any workflow of that repository may sign, at any ref. A workflow is given as
+    `[github.com/][OWNER/REPO/].github/workflows/FILE[@REF]`; another repository's has to be named,
+    by such a path or by `signer_repository`. Raises PolicyError for values that are none of this.
+    """
+    workflows = [_parse_workflow(text, signer_repository or repository) for text in signer_workflows]
+    if not workflows:
+        workflows = [(signer_repository or repository, _ANY, _ANY)]
+    try:
+        signers = tuple(
+            Signer(
+                name=f"the workflows of {holder}" if path == _ANY else f"{holder}/{path}",
+                source_repository=repository,
+                source_refs=(source_ref or _ANY,),
+                signer_repository=holder,
+                workflows=(path,),
+                signer_refs=(ref,),
+                issuer=issuer,
+                runner_environments=("github-hosted",) if deny_self_hosted else _RUNNERS,
+            )
+            for holder, path, ref in workflows
+        )
+    except ValidationError as error:
+        raise PolicyError("the signer", summarise(error), "write repositories as OWNER/REPO") from error
+    return Policy(f"runs of {repository}", PolicyOrigin.OPTIONS, signers)
+
+
+def _parse_workflow(text: str, default_repository: str) -> tuple[str, str, str]:
+    """Return repository, path and ref of a workflow as people write it."""
+    match = _WORKFLOW.fullmatch(text)
+    if match is None:
+        raise PolicyError(
+            text,
+            "not the name of a workflow",
+            "write [OWNER/REPO/].github/workflows/FILE[@REF], with the ref in full: @refs/heads/main",
+        )
+    repository = match["repository"] or default_repository
+    return repository, match["path"], match["ref"] or _ANY
 
 
 def _same_repository(found: str, wanted: str) -> bool:

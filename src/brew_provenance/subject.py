@@ -27,12 +27,12 @@ class SubjectNaming(Enum):
     """The bottle's file name."""
 
     URL_AND_FILE_NAME = "url-sha256--file-name"
-    """The sha256 of the bottle's URL on the default domain, `--`, and the bottle's file name."""
+    """The sha256 of the bottle's default URL, then two dashes, then its file name."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: are there attestations for this artifact, and do they hold?"""
+    """What is asked: whether there are attestations for this artifact, and whether they hold."""
 
     label: str
     """What the artifact is called in front of people."""
@@ -118,7 +118,7 @@ def _bottle_problem(name: str, bottle: Bottle) -> Finding | None:
     if found.rebuild != wanted.rebuild:
         return Finding("subject-other-rebuild", said)
     # `brew bottle --merge` renames equal bottles to one `all` bottle after they were attested.
-    if found.tag != wanted.tag and wanted.tag != ALL_TAG:
+    if wanted.tag not in {found.tag, ALL_TAG}:
         return Finding("subject-other-tag", said)
     return None
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from brew_provenance import strictjson
 from brew_provenance.errors import TrustError
+from brew_provenance.findings import Finding
 from brew_provenance.strictjson import MalformedJSONError
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class TrustedRoot:
 
     note: str = ""
     """What a person should know of how it was come by; empty when there is nothing to say."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The note, as a finding for verdicts."""
+        return (Finding("trusted-root-note", self.note),) if self.note else ()
 
     @property
     def sha256(self) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from brew_provenance.evidence import Evidence
 from brew_provenance.findings import Finding, Severity, Step
-from brew_provenance.policy import Gives, Policy
+from brew_provenance.policy import Policy, Signer
 from brew_provenance.statement import Statement, Subject
 from brew_provenance.subject import Question
 from brew_provenance.trust import TrustedRoot
@@ -58,11 +59,8 @@ class Assessment:
     statement: Statement | None = None
     """The statement, once it is known to be one."""
 
-    signer: str | None = None
-    """Name of the policy's signer that it satisfies."""
-
-    gives: Gives | None = None
-    """What that signer's attestations are."""
+    signer: Signer | None = None
+    """The policy's signer that it satisfies."""
 
     subject: Subject | None = None
     """The subject that is the artifact."""
@@ -133,3 +131,15 @@ class Verdict:
     def best(self) -> Assessment | None:
         """The attestation that decided, where one did."""
         return self.assessments[0] if self.assessments else None
+
+
+def worst_exit_code(verdicts: Sequence[Verdict]) -> int:
+    """Return the exit code for several verdicts: rejected, then unattested, then unresolved.
+
+    Raises ValueError when there is none: nothing checked is no success.
+    """
+    outcomes = {verdict.outcome for verdict in verdicts}
+    if not outcomes:
+        raise ValueError("no verdict")
+    order = (Outcome.REJECTED, Outcome.UNATTESTED, Outcome.UNRESOLVED, Outcome.VERIFIED)
+    return next(outcome for outcome in order if outcome in outcomes).exit_code

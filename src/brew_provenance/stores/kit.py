@@ -40,7 +40,7 @@ POLICY: Final = "policy.toml"
 MAX_INDEX_BYTES: Final = 256 * 1024 * 1024
 """An index; one entry a bottle, some 200 bytes each."""
 
-_FULL_NAME = re.compile(r"[a-z0-9_-]+/[a-z0-9._-]+/[A-Za-z0-9_][A-Za-z0-9_@+.-]*", re.ASCII)
+_FULL_NAME = re.compile(r"[a-z0-9_-]+/[a-z0-9_][a-z0-9._-]*/\w[\w@+.-]*", re.ASCII)
 _NEXT_STEP = "make the kit again, or copy it again"
 
 

@@ -1,0 +1,67 @@
+"""The command line: parse, wire, print, and map errors to exit codes. A module a command, no logic."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from brew_provenance import __version__
+from brew_provenance.errors import ProvenanceError
+
+# Kept here, so that `--help` loads no command: name, and what the list of commands says of it.
+_COMMANDS: Final = {
+    "check": "Say whether the bottles of formulae have build provenance.",
+    "verify": "Verify an artifact's attestations from a file of bundles.",
+    "inspect": "Show what a file of bundles says, without a verdict.",
+    "reasons": "Print the table of reason codes.",
+    "sandbox": "Rehearse with a virtual Sigstore of your own.",
+}
+
+
+class _Commands(click.Group):
+    """Loads a command when it is called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"brew_provenance.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 all verified, 2 usage, 3 rejected, 4 unattested, 5 unresolved, 1 a bug.",
+)
+@click.version_option(__version__, prog_name="brew-provenance")
+def cli() -> None:
+    """Build provenance for Homebrew bottles."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    # Libraries log warnings of their own; what a user must know is said by us.
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        cli()
+    except ProvenanceError as error:
+        click.echo(f"brew-provenance: {_shown(error.thing)}: {_shown(error.cause)}", err=True)
+        click.echo(f"next: {_shown(error.next_step)}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _shown(text: str) -> str:
+    from brew_provenance.reports.text import printable  # noqa: PLC0415 - not for --help
+
+    return printable(text)

@@ -1,0 +1,189 @@
+"""What each step saw, and where each claim came from: derived from an assessment, after the fact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
+from typing import Final
+
+from brew_provenance.certificate import EXTENSIONS
+from brew_provenance.evidence import Evidence, TimeSource
+from brew_provenance.findings import Finding, Severity, Step
+from brew_provenance.statement import Statement
+from brew_provenance.verdict import Assessment, Verdict
+
+# A signer can write a predicate of any size; a person reads a screen.
+_MAX_DEPTH: Final = 8
+_MAX_SIGHTS: Final = 100
+
+
+class Source(Enum):
+    """Who says a thing."""
+
+    CERTIFICATE = "certificate"
+    """The certificate authority, from the CI provider's token; the job could not choose it."""
+
+    LOG = "log"
+    """The transparency log, or, for an index, the bundle on its behalf."""
+
+    TIMESTAMP = "timestamp"
+    """A timestamp authority."""
+
+    PREDICATE = "predicate"
+    """The signing job, in the predicate."""
+
+    STATEMENT = "statement"
+    """The signing job, in the statement around the predicate."""
+
+    POLICY = "policy"
+    """The policy in force."""
+
+    ARTIFACT = "artifact"
+    """The bytes at hand, or the formula that describes them."""
+
+
+class Status(Enum):
+    """How a step ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    NOT_REACHED = "not reached"
+    NOT_DONE = "not done"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One thing that a step saw."""
+
+    name: str
+    value: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class ExplainedStep:
+    """One of the nine steps for one attestation."""
+
+    step: Step
+    status: Status
+    sights: tuple[Sight, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def explain_question(verdict: Verdict) -> list[ExplainedStep]:
+    """Return steps 1 and 2, which come before any attestation is looked at."""
+    sights = tuple(
+        Sight(f"{digest.algorithm} digest", digest.value, Source.ARTIFACT)
+        for digest in verdict.question.digests
+    )
+    return [
+        _step(Step.BYTES, verdict.findings, sights),
+        _step(
+            Step.RESOLVE,
+            verdict.findings,
+            (Sight("attestations", f"{len(verdict.assessments)} in {verdict.basis.store}", Source.ARTIFACT),),
+        ),
+    ]
+
+
+def explain_assessment(assessment: Assessment) -> list[ExplainedStep]:
+    """Return steps 3 to 9 for one attestation."""
+    evidence, statement = assessment.evidence, assessment.statement
+    sights: dict[Step, tuple[Sight, ...]] = {}
+    if evidence is not None:
+        sights[Step.CRYPTOGRAPHY] = tuple(_cryptography(evidence))
+        sights[Step.SIGNER] = tuple(_claims(evidence))
+    if assessment.signer is not None:
+        rule = Sight("satisfies", assessment.signer.name, Source.POLICY)
+        sights[Step.SIGNER] = (*sights.get(Step.SIGNER, ()), rule)
+    if statement is not None:
+        sights[Step.STATEMENT] = tuple(_statement(assessment, statement))
+        sights[Step.PREDICATE] = tuple(islice(_predicate(statement.predicate), _MAX_SIGHTS))
+    steps = [
+        _step(step, assessment.findings, sights.get(step, ()), assessment.last_step)
+        for step in Step
+        if Step.PARSE.value <= step.value < Step.VERDICT.value
+    ]
+    return [*_undone(assessment, steps), ExplainedStep(Step.VERDICT, _final(assessment))]
+
+
+def _undone(assessment: Assessment, steps: list[ExplainedStep]) -> Iterator[ExplainedStep]:
+    # An examination has no policy and no subject, and no attestation of today names its formula.
+    undone = {Step.FORMULA}
+    if assessment.signer is None:
+        undone |= {Step.SIGNER, Step.STATEMENT}
+    if any(finding.code == "predicate-not-checked" for finding in assessment.findings):
+        undone.add(Step.PREDICATE)
+    for step in steps:
+        if step.status is Status.PASSED and step.step in undone:
+            yield ExplainedStep(step.step, Status.NOT_DONE, step.sights, step.findings)
+        else:
+            yield step
+
+
+def _final(assessment: Assessment) -> Status:
+    if assessment.accepted:
+        return Status.PASSED
+    return Status.FAILED if assessment.faults else Status.NOT_DONE
+
+
+def _step(
+    step: Step, findings: tuple[Finding, ...], sights: tuple[Sight, ...], last: Step = Step.VERDICT
+) -> ExplainedStep:
+    if step.value > last.value:
+        return ExplainedStep(step, Status.NOT_REACHED)
+    mine = tuple(finding for finding in findings if finding.reason.step is step)
+    severities = {finding.reason.severity for finding in mine} - {Severity.NOTE}
+    status = Status.PASSED
+    if severities:
+        status = Status.FAILED if Severity.REJECT in severities else Status.STOPPED
+    return ExplainedStep(step, status, sights, mine)
+
+
+def _cryptography(evidence: Evidence) -> Iterator[Sight]:
+    yield Sight("trusted root", evidence.trusted_root, Source.POLICY)
+    yield Sight("certificate sha256", evidence.certificate_sha256, Source.CERTIFICATE)
+    yield Sight("certificate issuer", evidence.certificate_issuer, Source.CERTIFICATE)
+    for verified in evidence.times:
+        source = Source.LOG if verified.source is TimeSource.LOG else Source.TIMESTAMP
+        yield Sight("time of signing", verified.time.isoformat(), source)
+    yield Sight("log entry kind", evidence.log_entry.kind, Source.LOG)
+    yield Sight("log index", str(evidence.log_entry.index), Source.LOG)
+    yield Sight("log id", evidence.log_entry.log_id, Source.LOG)
+
+
+def _claims(evidence: Evidence) -> Iterator[Sight]:
+    claims = evidence.claims
+    if claims.identity is not None:
+        yield Sight(f"SAN {claims.identity_type}", claims.identity, Source.CERTIFICATE)
+    for extension in EXTENSIONS:
+        value = claims.value(extension.field)
+        if value is not None:
+            yield Sight(f".{extension.number} {extension.title}", value, Source.CERTIFICATE)
+    for oid in claims.unknown:
+        yield Sight(oid, "unknown, tolerated", Source.CERTIFICATE)
+
+
+def _statement(assessment: Assessment, statement: Statement) -> Iterator[Sight]:
+    yield Sight("predicate type", statement.predicate_type, Source.STATEMENT)
+    yield Sight("subjects", str(len(statement.subject)), Source.STATEMENT)
+    for subject in [assessment.subject] if assessment.subject else statement.subject:
+        for algorithm, value in subject.digest.items():
+            yield Sight(f"subject {subject.name}", f"{algorithm}:{value}", Source.STATEMENT)
+
+
+def _predicate(predicate: object, path: str = "", depth: int = 0) -> Iterator[Sight]:
+    """Return the leaves of a predicate by their paths, as deep as people can follow."""
+    if depth == _MAX_DEPTH:
+        yield Sight(path, "nested deeper than is shown", Source.PREDICATE)
+    elif isinstance(predicate, dict):
+        for name, value in predicate.items():
+            yield from _predicate(value, f"{path}.{name}" if path else str(name), depth + 1)
+    elif isinstance(predicate, list):
+        for index, value in enumerate(predicate):
+            yield from _predicate(value, f"{path}[{index}]", depth + 1)
+    else:
+        yield Sight(path, str(predicate), Source.PREDICATE)

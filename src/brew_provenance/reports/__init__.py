@@ -1,0 +1,1 @@
+"""Verdicts and examinations, rendered: values in, text out. Nothing here decides anything."""

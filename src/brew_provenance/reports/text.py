@@ -1,0 +1,151 @@
+"""Text for a terminal. Everything that others control is printed as ASCII without control characters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from brew_provenance.evidence import Evidence
+from brew_provenance.explain import ExplainedStep, explain_assessment, explain_question
+from brew_provenance.findings import Finding, Severity
+from brew_provenance.policy import Gives, PolicyOrigin
+from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
+
+Style = Callable[[str, str], str]
+"""Gives a word its colour: the word, then the name of the colour."""
+
+_COLOURS: Final = {
+    Outcome.VERIFIED: "green",
+    Outcome.UNATTESTED: "yellow",
+    Outcome.REJECTED: "red",
+    Outcome.UNRESOLVED: "magenta",
+}
+_WIDTH: Final = max(len(outcome.value) for outcome in Outcome)
+_MAX_VALUE: Final = 400
+
+
+def plain(word: str, colour: str) -> str:  # noqa: ARG001 - a style that ignores the colour
+    """Leave a word without colour."""
+    return word
+
+
+def printable(text: str) -> str:
+    """Return `text` with everything but printable ASCII escaped, and cut when it is very long.
+
+    A name with a terminal escape, a line break or a look-alike letter is shown as what it is.
+    """
+    shown = text.encode("unicode_escape").decode("ascii")
+    return shown if len(shown) <= _MAX_VALUE else f"{shown[:_MAX_VALUE]}... ({len(text)} characters)"
+
+
+def render_verdicts(verdicts: Sequence[Verdict], *, explain: bool = False, style: Style = plain) -> str:
+    """Render verdicts, a paragraph each, and a summary line when there are several."""
+    lines: list[str] = []
+    for verdict in verdicts:
+        lines.extend(_verdict(verdict, style))
+        if explain:
+            lines.extend(_explanation(verdict))
+    bases = dict.fromkeys(line for verdict in verdicts for line in _basis(verdict.basis))
+    lines.extend(bases)
+    if len(verdicts) > 1:
+        counts = Counter(verdict.outcome for verdict in verdicts)
+        said = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome])
+        lines.append(f"{len(verdicts)} bottles: {said}")
+    return "\n".join(lines) + "\n"
+
+
+def render_examination(assessments: Sequence[Assessment]) -> str:
+    """Render what `inspect` saw; says that it is no verdict."""
+    lines = ["No verdict: inspect shows what a bundle says, and judges neither signer nor artifact.", ""]
+    for assessment in assessments:
+        lines.append(printable(assessment.source))
+        lines.extend(_steps(explain_assessment(assessment)))
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(verdict: Verdict, style: Style) -> Iterator[str]:
+    outcome = verdict.outcome
+    word = style(outcome.value.ljust(_WIDTH), _COLOURS[outcome])
+    yield f"{word}  {printable(verdict.question.label)}"
+    best = verdict.best
+    if outcome is Outcome.VERIFIED and best is not None and best.evidence is not None:
+        yield from _accepted(best, best.evidence)
+        failed = [other for other in verdict.assessments if not other.accepted]
+        if failed:
+            codes = ", ".join(sorted({finding.code for other in failed for finding in other.faults}))
+            yield _line("also", f"{len(failed)} other attestation(s) do not count: {codes}")
+    elif outcome is Outcome.UNATTESTED and not verdict.assessments:
+        yield _line("no attestation", f"for {verdict.question.digests[0]} in {verdict.basis.store}")
+    for finding in verdict.findings:
+        yield from _finding(finding)
+    if outcome is not Outcome.VERIFIED and best is not None:
+        if len(verdict.assessments) > 1:
+            yield _line("nearest", f"{best.source}, of {len(verdict.assessments)} attestations")
+        for finding in best.faults:
+            yield from _finding(finding)
+
+
+def _accepted(best: Assessment, evidence: Evidence) -> Iterator[str]:
+    claims = evidence.claims
+    notarised = best.signer is not None and best.signer.gives is Gives.NOTARISATION
+    yield _line(
+        "", "notarised, without build provenance" if notarised else "build provenance exists and matches"
+    )
+    if best.subject is not None:
+        yield _line("subject", best.subject.name)
+    yield _line("signer", f"{claims.identity}")
+    yield _line("source", f"{claims.source_repository_uri} at {claims.source_repository_ref}")
+    yield _line("commit", f"{claims.source_repository_digest}")
+    yield _line("run", f"{claims.run_invocation_uri} ({claims.build_trigger}, {claims.runner_environment})")
+    for verified in evidence.times:
+        yield _line("signed", f"{verified.time:%Y-%m-%d %H:%M:%S} UTC, by the {verified.source.value}")
+    yield _line("log entry", f"{evidence.log_entry.index} in log {evidence.log_entry.log_id[:16]}")
+    for note in best.notes:
+        yield _line("not proved", note.reason.means)
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    yield _line(finding.code, finding.detail)
+    if finding.reason.severity is not Severity.NOTE:
+        yield _line("", finding.reason.means)
+        yield _line("next", finding.reason.advice)
+
+
+def _basis(basis: Basis) -> Iterator[str]:
+    """Name what was not built in: a verdict never hides that it rests on something else."""
+    for root in basis.trusted_roots:
+        if not root.built_in:
+            yield f"trusted root: {printable(root.name)} (sha256 {root.sha256[:16]}), not the built-in one"
+    if basis.policy.origin is not PolicyOrigin.BUILT_IN:
+        yield f"policy: {printable(basis.policy.name)}, {_ORIGINS[basis.policy.origin]}"
+    if basis.metadata is not None:
+        yield f"formulae: {printable(basis.metadata)}"
+
+
+_ORIGINS: Final = {
+    PolicyOrigin.DERIVED: "from the tap's name",
+    PolicyOrigin.OPTIONS: "from the command line",
+    PolicyOrigin.FILE: "from a file",
+}
+
+
+def _explanation(verdict: Verdict) -> Iterator[str]:
+    yield from _steps(explain_question(verdict))
+    for assessment in verdict.assessments:
+        yield f"  {printable(assessment.source)}"
+        yield from _steps(explain_assessment(assessment))
+
+
+def _steps(steps: Sequence[ExplainedStep]) -> Iterator[str]:
+    for step in steps:
+        yield f"  step {step.step.value}  {step.step.title}: {step.status.value}"
+        for sight in step.sights:
+            yield f"      [{sight.source.value}] {printable(sight.name)} = {printable(sight.value)}"
+        for finding in step.findings:
+            yield f"      {finding.code}: {printable(finding.detail)}"
+
+
+def _line(label: str, text: str) -> str:
+    indent = " " * (_WIDTH + 2)
+    return f"{indent}{label}: {printable(text)}" if label else f"{indent}{printable(text)}"

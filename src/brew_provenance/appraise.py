@@ -181,7 +181,7 @@ def _limits(question: Question, statement: Statement, signer: Signer) -> list[Fi
         limits.append(Finding("subject-name-not-checked", "no name was asked for"))
     if signer.gives is Gives.NOTARISATION:
         limits.append(Finding("notarisation-only", f"signed by {signer.name}"))
-    elif _is_provenance(statement):
+    elif question.is_bottle and _is_provenance(statement):
         limits.append(Finding("builder-not-bound", "the build type describes a workflow run"))
         limits.append(Finding("formula-not-bound", "the attestation names no formula"))
     return limits

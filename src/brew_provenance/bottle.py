@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import BinaryIO, Self
+from typing import BinaryIO, Final, Self
+
+ALL_TAG: Final = "all"
+"""The tag of a bottle that is for every platform."""
 
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 
@@ -92,8 +95,8 @@ class BottleTag:
 
         Raises ValueError when the text is not a tag.
         """
-        if text == "all":
-            return cls("all", "all")
+        if text == ALL_TAG:
+            return cls(ALL_TAG, ALL_TAG)
         match = _TAG.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not a bottle tag")
@@ -101,8 +104,8 @@ class BottleTag:
         return cls(match["system"], _STANDARD_ARCH.get(arch, arch))
 
     def __str__(self) -> str:
-        if self.system == "all":
-            return "all"
+        if self.system == ALL_TAG:
+            return ALL_TAG
         if self.arch == "x86_64" and self.system != "linux":
             return self.system
         return f"{self.arch}_{self.system}"
@@ -152,6 +155,15 @@ class BottleFileName:
     def __str__(self) -> str:
         rebuild = f".{self.rebuild}" if self.rebuild else ""
         return f"{self.formula}--{self.version}.{self.tag}.bottle{rebuild}.tar.gz"
+
+
+def is_bottle_name(text: str) -> bool:
+    """Say whether `text` is the file name of a bottle."""
+    try:
+        BottleFileName.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

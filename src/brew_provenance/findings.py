@@ -248,23 +248,23 @@ _TABLE = [
     *_rows(
         Step.STATEMENT,
         Severity.NOTE,
-        ("subject-name-not-checked", "The digest was found; the name that it is attested under was not compared with anything.",
+        ("subject-name-not-checked", "That the artifact bears the name that is attested: no name was asked for.",
          "Give --subject-name to have it compared."),
     ),
     *_rows(
         Step.PREDICATE,
         Severity.NOTE,
-        ("predicate-not-checked", "The predicate is of a type that was not compared with the certificate.",
+        ("predicate-not-checked", "What the predicate says: predicates of this type are not compared with the certificate.",
          "Read the predicate as what the signer says, not as what is proved."),
     ),
     *_rows(
         Step.FORMULA,
         Severity.NOTE,
-        ("notarisation-only", "The attestation says that the bottle existed at the time of signing, not how it was built.",
+        ("notarisation-only", "How the bottle was built: the attestation says that it existed at the time of signing.",
          "Prefer a newer bottle, which has build provenance."),
-        ("builder-not-bound", "The attestation describes the job that published the bottle, not the machine that built it.",
+        ("builder-not-bound", "Which machine built the bottle: the attestation describes the job that published it.",
          "Nothing; it is a limit of today's attestations."),
-        ("formula-not-bound", "Which formula commit the bottle was built from is not proved.",
+        ("formula-not-bound", "Which formula commit the bottle was built from: the attestation names none.",
          "Nothing; it is a limit of today's attestations."),
     ),
 ]

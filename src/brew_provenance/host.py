@@ -7,9 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from brew_provenance.bottle import BottleTag
+from brew_provenance.bottle import ALL_TAG, BottleTag
 from brew_provenance.errors import UsageError
-from brew_provenance.subject import ALL_TAG
 
 _MACOS = {
     "golden_gate": (27,),

@@ -10,14 +10,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
-from brew_provenance.bottle import Bottle, BottleFileName, Digest
+from brew_provenance.bottle import ALL_TAG, Bottle, BottleFileName, Digest, is_bottle_name
 from brew_provenance.findings import Finding
 from brew_provenance.statement import PROVENANCE_V1, Statement, Subject
-
-ALL_TAG: Final = "all"
-"""The tag of a bottle that is for every platform."""
 
 
 class SubjectNaming(Enum):
@@ -48,6 +44,11 @@ class Question:
 
     predicate_type: str = PROVENANCE_V1
     """The kind of attestation that is asked for."""
+
+    @property
+    def is_bottle(self) -> bool:
+        """Whether the artifact is a bottle, by its formula or by its name."""
+        return self.bottle is not None or is_bottle_name(self.name or "")
 
 
 def find_subject(statement: Statement, question: Question, naming: SubjectNaming) -> Subject | Finding:

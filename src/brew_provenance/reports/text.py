@@ -8,7 +8,7 @@ from typing import Final
 
 from brew_provenance.evidence import Evidence
 from brew_provenance.explain import ExplainedStep, explain_assessment, explain_question
-from brew_provenance.findings import Finding, Severity
+from brew_provenance.findings import Finding
 from brew_provenance.policy import Gives, PolicyOrigin
 from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
 
@@ -77,13 +77,12 @@ def _verdict(verdict: Verdict, style: Style) -> Iterator[str]:
             yield _line("also", f"{len(failed)} other attestation(s) do not count: {codes}")
     elif outcome is Outcome.UNATTESTED and not verdict.assessments:
         yield _line("no attestation", f"for {verdict.question.digests[0]} in {verdict.basis.store}")
-    for finding in verdict.findings:
-        yield from _finding(finding)
+    findings = list(verdict.findings)
     if outcome is not Outcome.VERIFIED and best is not None:
         if len(verdict.assessments) > 1:
             yield _line("nearest", f"{best.source}, of {len(verdict.assessments)} attestations")
-        for finding in best.faults:
-            yield from _finding(finding)
+        findings.extend(best.faults)
+    yield from _findings(findings)
 
 
 def _accepted(best: Assessment, evidence: Evidence) -> Iterator[str]:
@@ -105,11 +104,11 @@ def _accepted(best: Assessment, evidence: Evidence) -> Iterator[str]:
         yield _line("not proved", note.reason.means)
 
 
-def _finding(finding: Finding) -> Iterator[str]:
-    yield _line(finding.code, finding.detail)
-    if finding.reason.severity is not Severity.NOTE:
-        yield _line("", finding.reason.means)
-        yield _line("next", finding.reason.advice)
+def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+    for finding in findings:
+        yield _line(finding.code, f"{finding.reason.means.removesuffix('.')}: {finding.detail}")
+    for advice in dict.fromkeys(finding.reason.advice for finding in findings):
+        yield _line("next", advice)
 
 
 def _basis(basis: Basis) -> Iterator[str]:

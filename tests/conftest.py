@@ -1,0 +1,43 @@
+"""What all tests share: where the real inputs are, and how long a run may take."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from brew_provenance.trust import TrustedRoot, public_good_root
+from brew_provenance.verify import Verifier
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="Run with the counts of a nightly run.")
+
+
+@pytest.fixture(scope="session")
+def nightly(pytestconfig: pytest.Config) -> bool:
+    return bool(pytestconfig.getoption("--nightly"))
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real inputs, which are not part of the repository."""
+    folder = Path(os.environ.get("BREW_PROVENANCE_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not (folder / "bundles").is_dir():
+        pytest.skip(f"no real inputs in {folder}; set BREW_PROVENANCE_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def public_good(tmp_path_factory: pytest.TempPathFactory) -> TrustedRoot:
+    """The public-good root that the installation carries."""
+    return public_good_root(tmp_path_factory.mktemp("tuf"), offline=True, now=datetime.now(UTC))
+
+
+@pytest.fixture(scope="session")
+def public_good_verifier(public_good: TrustedRoot) -> Verifier:
+    return Verifier([public_good])

@@ -102,12 +102,12 @@ def public_good_root(
     the TUF repository is looked at when the last look is older than a day. Whatever goes wrong with
     that, a root is still returned, and its `note` says what went wrong.
     """
-    embedded = _distributed(_TARGET)
+    embedded = distributed_file(_TARGET)
     state = _TufCache(cache)
     due = not offline and state.is_due(now)
     if not due and not state.holds_metadata:
         return TrustedRoot("public-good", embedded, built_in=True)
-    bootstrap = _distributed("root.json")
+    bootstrap = distributed_file("root.json")
     try:
         current = state.refresh(bootstrap, fetcher) if due else state.load(bootstrap)
     except _TufFailure as failure:
@@ -118,8 +118,11 @@ def public_good_root(
     return TrustedRoot("public-good", current, built_in=True)
 
 
-def _distributed(name: str) -> bytes:
-    """Return a file of Sigstore's TUF repository as the `sigstore` distribution carries it."""
+def distributed_file(name: str) -> bytes:
+    """Return a file of Sigstore's TUF repository as the `sigstore` distribution carries it.
+
+    Raises TrustError when the installed distribution does not carry it.
+    """
     found = [
         file
         for file in metadata.files("sigstore") or ()

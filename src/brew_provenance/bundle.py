@@ -8,7 +8,6 @@ https://github.com/sigstore/protobuf-specs (bundle v0.1 to v0.3).
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +68,9 @@ class Bundle:
 
     payload: bytes
     """DSSE payload; empty when the bundle signs a message."""
+
+    certificate: bytes | None
+    """The signer's certificate, DER; None when a managed key signed."""
 
     log_entry: LogEntry | None
     """Its one log entry; None when there is none, which only an unsupported kind may lack."""
@@ -149,7 +151,7 @@ def _shape(raw: bytes, document: object) -> Bundle:
     certificate = _signer(material, expects_chain=media_type in _CHAIN_TYPES)
     if certificate is None:
         unsupported = Finding("unsupported-managed-key", "signed with a public key")
-        return Bundle(raw, payload_type, payload, None, None, unsupported)
+        return Bundle(raw, payload_type, payload, None, None, None, unsupported)
     timestamps = _timestamps(material)
     entries = _list(material.get("tlogEntries", []), "tlogEntries")
     if len(entries) > 1:
@@ -161,11 +163,11 @@ def _shape(raw: bytes, document: object) -> Bundle:
             "unsupported-github-instance",
             "no log entry, and the certificate says that GitHub, Inc. issued it",
         )
-        return Bundle(raw, payload_type, payload, None, None, unsupported)
+        return Bundle(raw, payload_type, payload, certificate, None, None, unsupported)
     fields = _object(entries[0], "the log entry")
     log_entry, promised_time = _log_entry(fields)
     fault = _proof(fields, log_entry.kind, may_lack_proof=media_type == _V01, has_timestamps=bool(timestamps))
-    return Bundle(raw, payload_type, payload, log_entry, promised_time, fault)
+    return Bundle(raw, payload_type, payload, certificate, log_entry, promised_time, fault)
 
 
 def _content(top: dict[str, object]) -> tuple[str | None, bytes]:
@@ -188,7 +190,8 @@ def _content(top: dict[str, object]) -> tuple[str | None, bytes]:
     signatures = _list(envelope.get("signatures"), "signatures")
     if len(signatures) != 1:
         raise _ShapeError("envelope-signatures-many", f"{len(signatures)} signatures")
-    _base64(_object(signatures[0], "the signature").get("sig"), "sig")
+    if not _base64(_object(signatures[0], "the signature").get("sig"), "sig"):
+        raise _ShapeError("bundle-malformed", "the signature is empty")
     return payload_type, payload
 
 
@@ -312,7 +315,7 @@ def _number(value: object, what: str) -> int:
 def _base64(value: object, what: str) -> bytes:
     try:
         return base64.b64decode(_text(value, what), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise _ShapeError("bundle-malformed", f"{what} is not base64: {error}") from error
 
 

@@ -169,6 +169,7 @@ _TABLE = [
         ("log-promise-invalid", "The inclusion promise was not made by a log of the trusted root for this entry.", _FORGED),
         ("log-entry-malformed", "The log entry's body cannot be read as what it says it is.", _FORGED),
         ("log-entry-kind-mismatch", "The log entry is of a kind that does not record what the bundle holds.", _FORGED),
+        ("log-entry-mismatch", "The log entry is about another payload, signature or certificate.", _FORGED),
         ("log-entry-payload-mismatch", "The log entry is about another payload.", _FORGED),
         ("log-entry-signature-mismatch", "The log entry is about another signature or certificate.", _FORGED),
         ("envelope-signature-invalid", "The envelope's signature does not verify with the certificate's key.", _FORGED),

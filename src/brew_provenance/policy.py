@@ -354,7 +354,11 @@ def _allows(allowed: tuple[str, ...], value: str) -> bool:
 
 
 def _pinned(code: str, wanted: str | None, found: str | None) -> Iterator[Finding]:
-    if wanted is not None and found != wanted:
+    if wanted is None or found == wanted:
+        return
+    if found is None:
+        yield Finding("certificate-claim-missing", f"the certificate names no id, {wanted} is pinned")
+    else:
         yield Finding(code, f"{found} instead of {wanted}")
 
 

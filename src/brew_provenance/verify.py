@@ -6,13 +6,25 @@ the bundle and turns its answer into evidence or into one finding with a reason 
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509 import Certificate
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509 import (
+    BasicConstraints,
+    Certificate,
+    ExtendedKeyUsage,
+    KeyUsage,
+    load_der_x509_certificate,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from rfc3161_client import TimeStampResponse, VerifierBuilder
 from rfc3161_client import VerificationError as TimestampError
 from sigstore.errors import Error as SigstoreError
@@ -64,10 +76,8 @@ _MESSAGES = tuple(
         (r"SET: invalid inclusion promise", "log-promise-invalid"),
         (r"DSSE: invalid signature", "envelope-signature-invalid"),
         (r"log entry payload hash does not match", "log-entry-payload-mismatch"),
-        (
-            r"log entry signatures do not match|inconsistent with other materials",
-            "log-entry-signature-mismatch",
-        ),
+        (r"log entry signatures do not match", "log-entry-signature-mismatch"),
+        (r"inconsistent with other materials", "log-entry-mismatch"),
         (r"expected SHA256 payload hash|invalid DSSE log entry", "log-entry-malformed"),
         (
             r"Unsupported (DSSE|hashedrekord)|Expected entry type hashedrekord",
@@ -138,6 +148,10 @@ class _Instance:
         self._verifier = SigstoreVerifier(trusted_root=root)
 
     def verify(self, bundle: Bundle, digests: Sequence[Digest]) -> Evidence | Finding:
+        if bundle.certificate is None or bundle.log_entry is None:
+            raise ValueError("a bundle without certificate or log entry is of an unsupported kind")
+        if fault := _profile_fault(bundle.certificate):
+            return fault
         parsed = SigstoreBundle.from_json(bundle.raw)
         certificate = parsed.signing_certificate
         payload_type, payload = None, b""
@@ -149,8 +163,6 @@ class _Instance:
                 return Finding("not-an-attestation", "not checked: it can be, with a sha256 digest only")
             hashed = Hashed.model_validate({"algorithm": "SHA2_256", "digest": bytes.fromhex(digest.value)})
             self._verifier.verify_artifact(hashed, parsed, _AnyCertificate())
-        if bundle.log_entry is None:
-            raise ValueError("verified without a log entry")
         return Evidence(
             trusted_root=self._name,
             claims=Claims.from_certificate(certificate),
@@ -196,6 +208,36 @@ class _Instance:
         return False
 
 
+def _profile_fault(der: bytes) -> Finding | None:
+    """Say what keeps a certificate from being one that Fulcio issues to signers.
+
+    sigstore-python checks most of this too, but for some certificates ends in another error, and
+    then does not say which. Source: Fulcio's certificate specification.
+    """
+    try:
+        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+            certificate = load_der_x509_certificate(der)
+            extensions = certificate.extensions
+            key = certificate.public_key()
+    except UnsupportedAlgorithm as error:
+        return Finding("certificate-key-unsupported", str(error))
+    except (ValueError, CryptographyDeprecationWarning) as error:
+        return Finding("certificate-malformed", str(error))
+    by_type = {type(extension.value): extension.value for extension in extensions}
+    constraints = by_type.get(BasicConstraints)
+    if isinstance(constraints, BasicConstraints) and constraints.ca:
+        return Finding("certificate-not-leaf", "it is the certificate of a certificate authority")
+    usages = by_type.get(ExtendedKeyUsage)
+    if not isinstance(usages, ExtendedKeyUsage) or ExtendedKeyUsageOID.CODE_SIGNING not in usages:
+        return Finding("certificate-usage-invalid", "its extended key usage is not code signing")
+    usage = by_type.get(KeyUsage)
+    if not isinstance(usage, KeyUsage) or not usage.digital_signature:
+        return Finding("certificate-usage-invalid", "its key usage is not digital signature")
+    if not isinstance(key, EllipticCurvePublicKey):
+        return Finding("certificate-key-unsupported", f"its key is of type {type(key).__name__}")
+    return None
+
+
 def _load(root: TrustedRoot) -> _Instance | None:
     try:
         document = json.loads(root.raw)
@@ -226,6 +268,8 @@ def _explain(error: Exception) -> Finding:
     if isinstance(error, SigstoreError):
         code = next((code for pattern, code in _MESSAGES if pattern.search(text)), "verification-failed")
         return Finding(code, text)
+    if isinstance(error, binascii.Error):  # all other base64 was read before
+        return Finding("log-checkpoint-malformed", text)
     if isinstance(error, ValueError):
         return Finding("bundle-malformed", text)
     return Finding("verification-crashed", f"{type(error).__name__}: {text}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from brew_provenance.bottle import BottleFileName
 from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
 from brew_provenance.sandbox.bundle import assemble_bundle
 from brew_provenance.sandbox.entries import (
@@ -20,28 +21,6 @@ from brew_provenance.sandbox.envelope import read_signature
 from brew_provenance.sandbox.instance import VirtualSigstore
 from brew_provenance.sandbox.signer import Signer
 from brew_provenance.sandbox.wire import JsonObject, encode_json
-
-
-@dataclass(frozen=True)
-class BottleName:
-    """The parts of a bottle's file name."""
-
-    formula: str
-    version: str
-    tag: str
-    rebuild: str | None = None
-
-    @classmethod
-    def parse(cls, name: str) -> BottleName:
-        """Return the parts of `formula--version.tag.bottle[.rebuild].tar.gz`."""
-        formula, _, rest = name.partition("--")
-        stem, _, suffix = rest.removesuffix(".tar.gz").rpartition(".bottle")
-        version, _, tag = stem.rpartition(".")
-        return cls(formula, version, tag, suffix.removeprefix(".") or None)
-
-    def __str__(self) -> str:
-        rebuild = f".{self.rebuild}" if self.rebuild else ""
-        return f"{self.formula}--{self.version}.{self.tag}.bottle{rebuild}.tar.gz"
 
 
 @dataclass(frozen=True)
@@ -69,9 +48,9 @@ class Scenario:
         return hashlib.sha256(self.artifact).hexdigest()
 
     @property
-    def bottle(self) -> BottleName:
+    def bottle(self) -> BottleFileName:
         """The parts of the bottle's name."""
-        return BottleName.parse(self.name)
+        return BottleFileName.parse(self.name)
 
     def statement(self) -> JsonObject:
         """Return the statement that the job rightly makes."""

@@ -4,27 +4,12 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import pytest
-
 from brew_provenance.sandbox.actions import ActionsJob
 from brew_provenance.sandbox.instance import VirtualSigstore
-from brew_provenance.sandbox.scenario import BottleName, Scenario
+from brew_provenance.sandbox.scenario import Scenario
 from brew_provenance.sandbox.wire import encode_json
 
 Verify = Callable[[VirtualSigstore, bytes], bytes]
-
-
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("hello--2.12.1.arm64_sonoma.bottle.tar.gz", BottleName("hello", "2.12.1", "arm64_sonoma")),
-        ("a--1_2.all.bottle.3.tar.gz", BottleName("a", "1_2", "all", "3")),
-        ("gcc@12--12.4.0.x86_64_linux.bottle.tar.gz", BottleName("gcc@12", "12.4.0", "x86_64_linux")),
-    ],
-)
-def test_bottle_name(name: str, parts: BottleName) -> None:
-    assert BottleName.parse(name) == parts
-    assert str(parts) == name
 
 
 def test_good_bundles_are_accepted(verify: Verify, scenario: Scenario) -> None:

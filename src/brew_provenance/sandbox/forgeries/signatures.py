@@ -196,7 +196,7 @@ SIGNATURES: tuple[Forgery, ...] = (
     ),
     Forgery(
         "entry-of-other-payload-v2",
-        "log-entry-payload-mismatch",
+        "log-entry-mismatch",
         "Rekor v2 recorded the signature with another payload.",
         _logged_v2(_log_other_payload_v2),
     ),
@@ -208,7 +208,7 @@ SIGNATURES: tuple[Forgery, ...] = (
     ),
     Forgery(
         "entry-of-other-signature-v2",
-        "log-entry-signature-mismatch",
+        "log-entry-mismatch",
         "Rekor v2 recorded the payload with another signature of the same key.",
         _logged_v2(_log_other_signature_v2),
     ),
@@ -220,7 +220,7 @@ SIGNATURES: tuple[Forgery, ...] = (
     ),
     Forgery(
         "entry-of-other-certificate-v2",
-        "log-entry-signature-mismatch",
+        "log-entry-mismatch",
         "Rekor v2 recorded the signature with another certificate.",
         _logged_v2(_log_other_certificate_v2),
     ),

@@ -6,8 +6,9 @@ import dataclasses
 import hashlib
 from collections.abc import Callable
 
+from brew_provenance.bottle import BottleFileName
 from brew_provenance.sandbox.actions import build_subject
-from brew_provenance.sandbox.scenario import BottleName, Forgery, Make, Scenario, alter_statement
+from brew_provenance.sandbox.scenario import Forgery, Make, Scenario, alter_statement
 from brew_provenance.sandbox.wire import JsonObject, encode_json
 
 _MOST_SUBJECTS = 1024
@@ -46,7 +47,7 @@ def _digest(build: Callable[[Scenario], object]) -> Make:
     return _subjects(lambda s: [{"name": s.name, "digest": build(s)}])
 
 
-def _renamed(rename: Callable[[BottleName], object]) -> Make:
+def _renamed(rename: Callable[[BottleFileName], object]) -> Make:
     """Return a maker whose statement gives the bottle's digest this name."""
     return _subjects(lambda s: [build_subject(str(rename(s.bottle)), s.digest)])
 
@@ -254,7 +255,7 @@ _NAMES = (
         "name-of-other-rebuild",
         "subject-other-rebuild",
         "The bottle's digest is named after another rebuild.",
-        _renamed(lambda bottle: dataclasses.replace(bottle, rebuild=str(int(bottle.rebuild or "0") + 1))),
+        _renamed(lambda bottle: dataclasses.replace(bottle, rebuild=bottle.rebuild + 1)),
     ),
     Forgery(
         "name-of-other-tag",

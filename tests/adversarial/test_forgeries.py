@@ -1,0 +1,52 @@
+"""Well-formed but wrong evidence: each kind rejected, and for its own reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from brew_provenance.findings import REASONS, Severity, Step
+from brew_provenance.sandbox.forgery import FORGERIES, Forgery, Scenario
+from brew_provenance.verdict import Outcome, Verdict
+
+# Rejections that no forged bundle for one bottle can show, and where they are shown instead.
+SHOWN_ELSEWHERE = {
+    "artifact-digest-mismatch": "no file is at hand when one bundle is judged",
+    "subject-name-mismatch": "a bottle's name is told apart by its parts",
+    "timestamp-authority-unknown": "the trusted root would have to lack one",
+    "subject-other-url": "only the backfill names its subjects by URL",
+    "verification-failed": "the catch-all; a forgery that meets it lacks a code",
+    "verification-crashed": "the catch-all; a forgery that meets it lacks a code",
+}
+
+
+def test_right_bundle_is_accepted(scenario: Scenario, judge: Callable[[bytes], Verdict]) -> None:
+    assert judge(scenario.good()).outcome is Outcome.VERIFIED
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.name)
+def test_forgery_is_rejected_for_its_own_reason(
+    forgery: Forgery, scenario: Scenario, judge: Callable[[bytes], Verdict]
+) -> None:
+    verdict = judge(forgery.make(scenario))
+
+    assert verdict.outcome is Outcome.REJECTED
+    assert verdict.best is not None
+    codes = [finding.code for finding in verdict.best.faults]
+    assert codes[0] == forgery.code, verdict.best.faults
+
+
+def test_there_are_at_least_sixty_kinds_with_as_many_reasons() -> None:
+    assert len({forgery.name for forgery in FORGERIES}) == len(FORGERIES) >= 60
+    assert len({forgery.code for forgery in FORGERIES}) >= 60
+
+
+def test_every_reason_to_reject_a_bundle_has_a_forgery() -> None:
+    rejections = {
+        reason.code
+        for reason in REASONS.values()
+        if reason.severity is Severity.REJECT and reason.step is not Step.BYTES
+    }
+
+    assert rejections - {forgery.code for forgery in FORGERIES} - set(SHOWN_ELSEWHERE) == set()

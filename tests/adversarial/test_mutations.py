@@ -1,0 +1,244 @@
+"""Mutants of good bundles: whatever is accepted says the same, by the same certificate and signature."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brew_provenance.bundle import Bundle, read_bundle
+from brew_provenance.evidence import Evidence
+from brew_provenance.sandbox.instance import LogVersion
+from brew_provenance.sandbox.scenario import Scenario
+from brew_provenance.trust import TrustedRoot
+from brew_provenance.verdict import Outcome, Verdict
+from brew_provenance.verify import Verifier
+
+SEED = 20261101
+PER_RUN = 2_000
+NIGHTLY = 100_000
+
+# Parts of a bundle that nobody signs, so that they may differ in an accepted mutant.
+MALLEABLE = {
+    # Names, and signatures of others, around the signed text.
+    "verificationMaterial.tlogEntries[0].inclusionProof.checkpoint.envelope",
+    # An empty one may be left out.
+    "verificationMaterial.timestampVerificationData",
+    "verificationMaterial.timestampVerificationData.rfc3161Timestamps",
+}
+# Rekor v1 signs both with its promise; v2 makes none, and of the key id uses four bytes, as a hint.
+MALLEABLE_V2 = {
+    "verificationMaterial.tlogEntries[0].logIndex",
+    "verificationMaterial.tlogEntries[0].logId.keyId",
+}
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Every leaf's path, as text and as keys."""
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = [(key, child) for key, child in value.items()]
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    for key, child in items:
+        step = f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
+        if isinstance(child, dict | list) and child:
+            for name, keys in _leaves(child, path + step):
+                yield name, [key, *keys]
+        else:
+            yield path + step, [key]
+
+
+def _set(document: Any, keys: list[Any], value: Any) -> None:
+    for key in keys[:-1]:
+        document = document[key]
+    document[keys[-1]] = value
+
+
+def _get(document: Any, keys: list[Any]) -> Any:
+    for key in keys:
+        document = document[key]
+    return document
+
+
+class Mutator:
+    """Makes mutants of one bundle, with pieces of another, from a fixed seed."""
+
+    def __init__(self, good: bytes, other: bytes, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self.good = good
+        self.document = json.loads(good)
+        self.other = json.loads(other)
+        self.leaves = list(_leaves(self.document))
+
+    def mutant(self) -> bytes:
+        kinds = (
+            self._byte,
+            self._character,
+            self._splice,
+            self._remove,
+            self._retype,
+            self._duplicate,
+            self._bits,
+        )
+        return self.random.choice(kinds)()
+
+    def _byte(self) -> bytes:
+        raw = bytearray(self.good)
+        raw[self.random.randrange(len(raw))] = self.random.randrange(256)
+        return bytes(raw)
+
+    def _character(self) -> bytes:
+        document, keys = self._copy()
+        text = str(_get(document, keys))
+        if text:
+            at = self.random.randrange(len(text))
+            text = text[:at] + self.random.choice("AZaz09+/=.-_ \n\u2014") + text[at + 1 :]
+        _set(document, keys, text)
+        return json.dumps(document).encode()
+
+    def _bits(self) -> bytes:
+        document, keys = self._copy()
+        try:
+            raw = bytearray(base64.b64decode(str(_get(document, keys)), validate=True))
+        except ValueError:
+            return self._byte()
+        if raw:
+            raw[self.random.randrange(len(raw))] ^= 1 << self.random.randrange(8)
+        _set(document, keys, base64.b64encode(bytes(raw)).decode())
+        return json.dumps(document).encode()
+
+    def _splice(self) -> bytes:
+        document, keys = self._copy()
+        try:
+            _set(document, keys, _get(self.other, keys))
+        except (KeyError, IndexError):
+            return self._byte()
+        return json.dumps(document).encode()
+
+    def _remove(self) -> bytes:
+        document, keys = self._copy()
+        keys = keys[: self.random.randint(1, len(keys))]
+        parent = _get(document, keys[:-1])
+        del parent[keys[-1]]
+        return json.dumps(document).encode()
+
+    def _retype(self) -> bytes:
+        document, keys = self._copy()
+        keys = keys[: self.random.randint(1, len(keys))]
+        _set(
+            document, keys, self.random.choice([None, 0, -1, 10**400, True, "", [], {}, [[]], "\x00", 1e300])
+        )
+        return json.dumps(document).encode()
+
+    def _duplicate(self) -> bytes:
+        document, keys = self._copy()
+        parent = _get(document, keys[:-1])
+        if isinstance(parent, list):
+            parent.append(copy.deepcopy(parent[0]))
+        else:
+            parent[self.random.choice(["extra", "log_index", "dsse_envelope", "raw_bytes"])] = "1"
+        return json.dumps(document).encode()
+
+    def _copy(self) -> tuple[Any, list[Any]]:
+        return copy.deepcopy(self.document), list(self.random.choice(self.leaves)[1])
+
+
+def _differing(good: Any, mutant: bytes) -> set[str]:
+    document = json.loads(mutant)
+    before, after = dict(_values(good)), dict(_values(document))
+    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+
+
+def _values(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every leaf, with base64 by the bytes that it stands for."""
+    for path, keys in _leaves(document):
+        value = _get(document, keys)
+        try:
+            yield path, base64.b64decode(value)
+        except (TypeError, ValueError):
+            yield path, value
+
+
+@pytest.fixture(params=["virtual-rekor-v1", "virtual-rekor-v2", "github", "npm"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def bundles(kind: str, scenario: Scenario, request: pytest.FixtureRequest) -> tuple[bytes, bytes, Verifier]:
+    """A good bundle, another good one to take pieces of, and a verifier that accepts both."""
+    if kind.startswith("virtual"):
+        log: LogVersion = "rekor-v1" if kind.endswith("v1") else "rekor-v2"
+        good, other = (
+            json.dumps(scenario.sigstore.attest(statement, scenario.job, at=scenario.at, log=log)).encode()
+            for statement in (scenario.statement(), {**scenario.statement(), "note": "another"})
+        )
+        raw = json.dumps(scenario.sigstore.trusted_root()).encode()
+        return good, other, Verifier([TrustedRoot("virtual", raw, built_in=False)])
+    data: Path = request.getfixturevalue("data")
+    names = ["gh-reusable-workflow-attestation.json", "playwright-cli-0.1.1-provenance.json"]
+    good, other = ((data / "bundles" / name).read_bytes() for name in names[:: 1 if kind == "github" else -1])
+    return good, other, request.getfixturevalue("public_good_verifier")
+
+
+def _identity(evidence: Evidence) -> tuple[bytes, str, bytes]:
+    return evidence.payload, evidence.certificate_sha256, evidence.signature
+
+
+def test_accepted_mutant_says_the_same(
+    kind: str, bundles: tuple[bytes, bytes, Verifier], *, nightly: bool
+) -> None:
+    good, other, verifier = bundles
+    mutator = Mutator(good, other, SEED)
+    (original,) = [_verify(verifier, good)]
+    assert isinstance(original, Evidence)
+    answers: Counter[str] = Counter()
+    varied: set[str] = set()
+    for _ in range((NIGHTLY if nightly else PER_RUN) // 4):
+        mutant = mutator.mutant()
+        answer = _verify(verifier, mutant)
+        answers[answer if isinstance(answer, str) else "accepted"] += 1
+        if isinstance(answer, Evidence):
+            assert _identity(answer) == _identity(original), mutant
+            assert answer.claims == original.claims
+            assert {time.time for time in answer.times} <= {time.time for time in original.times}
+            varied |= _differing(mutator.document, mutant)
+
+    assert varied <= (MALLEABLE | MALLEABLE_V2 if kind.endswith("v2") else MALLEABLE)
+    assert len(answers) > 10, answers
+
+
+def _verify(verifier: Verifier, raw: bytes) -> Evidence | str:
+    bundle = read_bundle(raw)
+    if not isinstance(bundle, Bundle):
+        return bundle.code
+    answer = verifier.verify(bundle, ())
+    return answer if isinstance(answer, Evidence) else answer.code
+
+
+def test_mutants_of_the_statement_are_never_accepted(
+    scenario: Scenario, judge: Callable[[bytes], Verdict], *, nightly: bool
+) -> None:
+    """Signed by the right signer: what it says decides."""
+    good = json.dumps(scenario.statement()).encode()
+    mutator = Mutator(good, good, SEED)
+    signer = scenario.signer()
+    essential = {"subject[0].name", "subject[0].digest.sha256", "_type", "predicateType"}
+    accepted = 0
+    for _ in range(2_000 if nightly else 200):
+        payload = mutator.mutant()
+        bundle = scenario.sigstore.attest(payload, signer, at=scenario.at)
+        verdict = judge(json.dumps(bundle).encode())
+        if verdict.outcome is Outcome.VERIFIED:
+            accepted += 1
+            assert not _differing(json.loads(good), payload) & essential
+
+    assert accepted < 100

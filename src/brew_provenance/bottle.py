@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Final, Self
 
 ALL_TAG: Final = "all"
@@ -195,3 +195,7 @@ class Bottle:
     def file_name(self) -> BottleFileName:
         """The bottle's file name, which is the subject name of its attestation."""
         return BottleFileName(self.formula, self.version, self.tag, self.rebuild)
+
+    def with_tag(self, tag: str) -> Self:
+        """Return the same bottle under another tag."""
+        return replace(self, tag=tag)

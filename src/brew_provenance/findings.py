@@ -150,7 +150,8 @@ _TABLE = [
     *_rows(
         Step.CRYPTOGRAPHY,
         Severity.REJECT,
-        ("certificate-untrusted", "The signing certificate does not chain to a certificate authority of the trusted root.", _FORGED),
+        ("certificate-untrusted", "The signing certificate does not chain to a certificate authority of the trusted root.",
+         "Do not use the artifact; if it was signed under another Sigstore instance, name its root with --trusted-root."),
         ("certificate-time-invalid", "The signing certificate was not valid at the time of signing.", _FORGED),
         ("certificate-usage-invalid", "The signing certificate is not meant for signing code.", _FORGED),
         ("certificate-key-unsupported", "The signing certificate's key is not an elliptic-curve key.", _FORGED),

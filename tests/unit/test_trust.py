@@ -58,7 +58,7 @@ class Repository(FetcherInterface):
             f"{digest}.trusted_root.json": self.target,
         }
 
-    def _sign(self, signed: Any) -> bytes:  # noqa: ANN401 - Metadata is generic over its four roles
+    def _sign(self, signed: Any) -> bytes:
         metadata = Metadata(signed)
         metadata.sign(self.signer)
         return metadata.to_bytes()

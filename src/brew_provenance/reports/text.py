@@ -42,10 +42,13 @@ def printable(text: str) -> str:
 def render_verdicts(verdicts: Sequence[Verdict], *, explain: bool = False, style: Style = plain) -> str:
     """Render verdicts, a paragraph each, and a summary line when there are several."""
     lines: list[str] = []
+    alone = len(verdicts) == 1
     for verdict in verdicts:
-        lines.extend(_verdict(verdict, style))
+        lines.extend(_verdict(verdict, style, in_full=alone or explain))
         if explain:
             lines.extend(_explanation(verdict))
+    limits = [limit for verdict in verdicts for limit in _limits(verdict)]
+    lines.extend(dict.fromkeys(limits))
     bases = dict.fromkeys(line for verdict in verdicts for line in _basis(verdict.basis))
     lines.extend(bases)
     if len(verdicts) > 1:
@@ -64,13 +67,13 @@ def render_examination(assessments: Sequence[Assessment]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _verdict(verdict: Verdict, style: Style) -> Iterator[str]:
+def _verdict(verdict: Verdict, style: Style, *, in_full: bool) -> Iterator[str]:
     outcome = verdict.outcome
     word = style(outcome.value.ljust(_WIDTH), _COLOURS[outcome])
     yield f"{word}  {printable(verdict.question.label)}"
     best = verdict.best
     if outcome is Outcome.VERIFIED and best is not None and best.evidence is not None:
-        yield from _accepted(best, best.evidence)
+        yield from _accepted(best, best.evidence, in_full=in_full)
         failed = [other for other in verdict.assessments if not other.accepted]
         if failed:
             codes = ", ".join(sorted({finding.code for other in failed for finding in other.faults}))
@@ -85,23 +88,27 @@ def _verdict(verdict: Verdict, style: Style) -> Iterator[str]:
     yield from _findings(findings)
 
 
-def _accepted(best: Assessment, evidence: Evidence) -> Iterator[str]:
+def _accepted(best: Assessment, evidence: Evidence, *, in_full: bool) -> Iterator[str]:
     claims = evidence.claims
     notarised = best.signer is not None and best.signer.gives is Gives.NOTARISATION
-    yield _line(
-        "", "notarised, without build provenance" if notarised else "build provenance exists and matches"
-    )
+    yield _line("", "notarised, not build provenance" if notarised else "build provenance exists and matches")
+    yield _line("signer", f"{claims.identity}")
+    if not in_full:
+        return
     if best.subject is not None:
         yield _line("subject", best.subject.name)
-    yield _line("signer", f"{claims.identity}")
     yield _line("source", f"{claims.source_repository_uri} at {claims.source_repository_ref}")
     yield _line("commit", f"{claims.source_repository_digest}")
     yield _line("run", f"{claims.run_invocation_uri} ({claims.build_trigger}, {claims.runner_environment})")
     for verified in evidence.times:
         yield _line("signed", f"{verified.time:%Y-%m-%d %H:%M:%S} UTC, by the {verified.source.value}")
     yield _line("log entry", f"{evidence.log_entry.index} in log {evidence.log_entry.log_id[:16]}")
-    for note in best.notes:
-        yield _line("not proved", note.reason.means)
+
+
+def _limits(verdict: Verdict) -> Iterator[str]:
+    if verdict.outcome is Outcome.VERIFIED and verdict.best is not None:
+        for note in verdict.best.notes:
+            yield f"not proved: {note.reason.means}"
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 # Loaded before anything is made to fail: a module must not bind what a test has put in place.
-from brew_provenance.cli import check, main, verify
+from brew_provenance.cli import check as check_command
+from brew_provenance.cli import main
+from brew_provenance.cli import verify as verify_command
 from brew_provenance.errors import InputError, KitError, TrustError
 from brew_provenance.sandbox.rehearsal import make_kit
 from brew_provenance.sandbox.scenario import Scenario
@@ -76,6 +78,7 @@ ERRORS = [
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> list[list[str]]:
     """Commands that exit with 0 as long as nothing is made to fail."""
+    assert verify_command.command.name, check_command.command.name
     folder = tmp_path_factory.mktemp("closed")
     artifact, bundle, root = folder / scenario.name, folder / "bundle.json", folder / "root.json"
     artifact.write_bytes(scenario.artifact)
@@ -83,7 +86,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> li
     root.write_bytes(encode_json(scenario.sigstore.trusted_root()))
     make_kit(folder / "kit", FIXTURES)
     kit_root = folder / "kit" / "trusted_root.jsonl"
-    verify = [
+    verifying = [
         "verify",
         artifact,
         "--bundle",

@@ -150,10 +150,15 @@ class _Instance:
     def verify(self, bundle: Bundle, digests: Sequence[Digest]) -> Evidence | Finding:
         if bundle.certificate is None or bundle.log_entry is None:
             raise ValueError("a bundle without certificate or log entry is of an unsupported kind")
-        if fault := _profile_fault(bundle.certificate):
-            return fault
-        parsed = SigstoreBundle.from_json(bundle.raw)
+        try:
+            # What cryptography only warns of today, such as a negative serial number, it will refuse.
+            with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+                parsed = SigstoreBundle.from_json(bundle.raw)
+        except Exception as error:  # noqa: BLE001 - one cause has a code of its own, told apart here
+            return _certificate_fault(bundle.certificate) or _explain(error)
         certificate = parsed.signing_certificate
+        if fault := _profile_fault(certificate):
+            return fault
         payload_type, payload = None, b""
         if bundle.payload_type is not None:
             payload_type, payload = self._verifier.verify_dsse(parsed, _AnyCertificate())
@@ -181,12 +186,15 @@ class _Instance:
         if bundle.promised_time is not None:
             time = datetime.fromtimestamp(bundle.promised_time, tz=UTC)
             times.append(VerifiedTime(TimeSource.LOG, time))
-        if data := parsed.verification_material.timestamp_verification_data:
-            times.extend(
-                VerifiedTime(TimeSource.AUTHORITY, timestamp.tst_info.gen_time)
-                for timestamp in data.rfc3161_timestamps
-                if self._is_trusted(timestamp, parsed.signature)
-            )
+        data = parsed.verification_material.timestamp_verification_data
+        timestamps = data.rfc3161_timestamps if data else []
+        # Sigstore asks for one verified time, and passes over timestamps that do not verify.
+        is_only_time = len(timestamps) == 1 and not times
+        times.extend(
+            VerifiedTime(TimeSource.AUTHORITY, timestamp.tst_info.gen_time)
+            for timestamp in timestamps
+            if is_only_time or self._is_trusted(timestamp, parsed.signature)
+        )
         if not times:
             raise ValueError("verified without a time")
         return times
@@ -208,29 +216,35 @@ class _Instance:
         return False
 
 
-def _profile_fault(der: bytes) -> Finding | None:
+def _certificate_fault(der: bytes) -> Finding | None:
+    """Say what is wrong with a certificate on whose account sigstore-python may have failed."""
+    try:
+        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+            return _profile_fault(load_der_x509_certificate(der))
+    except (ValueError, CryptographyDeprecationWarning) as error:
+        return Finding("certificate-malformed", str(error))
+
+
+def _profile_fault(certificate: Certificate) -> Finding | None:
     """Say what keeps a certificate from being one that Fulcio issues to signers.
 
     sigstore-python checks most of this too, but for some certificates ends in another error, and
     then does not say which. Source: Fulcio's certificate specification.
     """
     try:
-        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
-            certificate = load_der_x509_certificate(der)
-            extensions = certificate.extensions
-            key = certificate.public_key()
+        found = {type(extension.value): extension.value for extension in certificate.extensions}
+        key = certificate.public_key()
     except UnsupportedAlgorithm as error:
         return Finding("certificate-key-unsupported", str(error))
-    except (ValueError, CryptographyDeprecationWarning) as error:
+    except ValueError as error:
         return Finding("certificate-malformed", str(error))
-    by_type = {type(extension.value): extension.value for extension in extensions}
-    constraints = by_type.get(BasicConstraints)
+    constraints = found.get(BasicConstraints)
     if isinstance(constraints, BasicConstraints) and constraints.ca:
         return Finding("certificate-not-leaf", "it is the certificate of a certificate authority")
-    usages = by_type.get(ExtendedKeyUsage)
+    usages = found.get(ExtendedKeyUsage)
     if not isinstance(usages, ExtendedKeyUsage) or ExtendedKeyUsageOID.CODE_SIGNING not in usages:
         return Finding("certificate-usage-invalid", "its extended key usage is not code signing")
-    usage = by_type.get(KeyUsage)
+    usage = found.get(KeyUsage)
     if not isinstance(usage, KeyUsage) or not usage.digital_signature:
         return Finding("certificate-usage-invalid", "its key usage is not digital signature")
     if not isinstance(key, EllipticCurvePublicKey):

@@ -1,0 +1,194 @@
+"""Measure what the design promises, as ratios of two things timed in turn in one run.
+
+    .venv/bin/python scripts/bench [one-shot] [batch] [start]
+
+Each figure is the median of the ratios pair by pair, with the smallest and the largest: the speed of a
+machine drifts, and a ratio of neighbours does not. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+from sigstore.models import Bundle as SigstoreBundle
+from sigstore.models import TrustedRoot as SigstoreRoot
+from sigstore.verify import Verifier as SigstoreVerifier
+from sigstore.verify.policy import VerificationPolicy
+
+from brew_provenance.appraise import Candidate, appraise
+from brew_provenance.bottle import Digest
+from brew_provenance.bundle import Bundle, read_bundle
+from brew_provenance.evidence import Evidence
+from brew_provenance.policy import policy_for_repository
+from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
+from brew_provenance.sandbox.instance import LogVersion, VirtualSigstore
+from brew_provenance.sandbox.rehearsal import SIGNED_AT, make_kit
+from brew_provenance.sandbox.wire import encode_json
+from brew_provenance.subject import Question
+from brew_provenance.trust import TrustedRoot
+from brew_provenance.verdict import Basis, Outcome
+from brew_provenance.verify import Verifier
+
+FIXTURES: Final = Path(__file__).parents[2] / "formula-fixtures"
+PROCESS_PAIRS: Final = 15
+BATCH_PAIRS: Final = 9
+BATCH_BUNDLES: Final = 300
+_EMPTY_CLICK = "import click; click.command()(lambda: None)()"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One ratio, and the bar that the design sets for it."""
+
+    what: str
+    ratios: Sequence[float]
+    bar: float | None
+
+    def row(self) -> str:
+        """Return a row of a Markdown table."""
+        bar = f"{self.bar:.2f}" if self.bar else "-"
+        low, high = min(self.ratios), max(self.ratios)
+        return f"| {self.what} | {statistics.median(self.ratios):.2f} | {low:.2f}-{high:.2f} | {bar} |"
+
+
+def compare(ours: Callable[[], object], theirs: Callable[[], object], pairs: int) -> list[float]:
+    """Return the ratio of our time to theirs for each of `pairs` pairs, after one that does not count."""
+    ratios = []
+    for _ in range(pairs + 1):
+        times = []
+        for run in (ours, theirs):
+            start = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - start)
+        ratios.append(times[0] / times[1])
+    return ratios[1:]
+
+
+def measure_one_shot() -> list[Figure]:
+    """Time whole processes that check one bottle offline, against a bare import of sigstore.verify."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_kit(folder, FIXTURES)
+        root = ["--trusted-root", str(folder / "trusted_root.jsonl"), "--offline"]
+        bottle = "brew-provenance/fixtures/hello"
+        check = ["check", bottle, "--kit", str(folder), "--tag", "x86_64_linux", *root]
+        artifact = FIXTURES / "bottles" / "hello--3.0.1.x86_64_linux.bottle.tar.gz"
+        (bundle,) = (folder / "attestations").glob(f"sha256-{_sha256(artifact)}.jsonl")
+        repo = ["--repo", "brew-provenance/homebrew-fixtures"]
+        verify = ["verify", str(artifact), "--bundle", str(bundle), *repo, *root]
+        bare = _process("-c", "import sigstore.verify")
+        return [
+            Figure("check, one bottle, offline kit / import sigstore.verify", _pairs(check, bare), 1.35),
+            Figure("verify, one bottle / import sigstore.verify", _pairs(verify, bare), 1.35),
+        ]
+
+
+def measure_start() -> list[Figure]:
+    """Time --help and --version, against a click program that does nothing."""
+    bare = _process("-c", _EMPTY_CLICK)
+    return [
+        Figure(f"{option} / an empty click program", _pairs([option], bare), 2.0)
+        for option in ("--help", "--version")
+    ]
+
+
+def measure_batch() -> list[Figure]:
+    """Time many distinct bundles in one process, against sigstore-python on the same bundles."""
+    figures = []
+    logs: tuple[LogVersion, ...] = ("rekor-v1", "rekor-v2")
+    for log in logs:
+        sigstore = VirtualSigstore()
+        job = ActionsJob()
+        signer = sigstore.signer(job, SIGNED_AT)
+        digests = [Digest("sha256", f"{number:064x}") for number in range(BATCH_BUNDLES)]
+        bundles = []
+        for digest in digests:
+            statement = build_statement([build_subject("bottle", digest.value)], job.provenance())
+            bundles.append(encode_json(sigstore.attest(statement, signer, at=SIGNED_AT, log=log)))
+        raw_root = encode_json(sigstore.trusted_root())
+        root = TrustedRoot("virtual", raw_root, built_in=False)
+        ours, theirs = Verifier([root]), _sigstore_verifier(raw_root)
+        basis = Basis((root,), policy_for_repository(job.repository), "bench")
+        for what, run in (
+            ("from bytes to evidence", lambda: _verify_all(ours, bundles)),
+            ("from bytes to verdict", lambda: _judge_all(ours, bundles, digests, basis)),
+        ):
+            ratios = compare(run, lambda: _sigstore_all(theirs, bundles), BATCH_PAIRS)
+            figures.append(Figure(f"{what}, {log} / from_json and verify_dsse", ratios, 1.15))
+    return figures
+
+
+class _AnyCertificate(VerificationPolicy):
+    def verify(self, cert: object) -> None:
+        """Accept."""
+
+
+def _sigstore_verifier(raw_root: bytes) -> SigstoreVerifier:
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        file.write(raw_root)
+        file.flush()
+        return SigstoreVerifier(trusted_root=SigstoreRoot.from_file(file.name))
+
+
+def _sigstore_all(verifier: SigstoreVerifier, bundles: Sequence[bytes]) -> None:
+    for raw in bundles:
+        verifier.verify_dsse(SigstoreBundle.from_json(raw), _AnyCertificate())
+
+
+def _verify_all(verifier: Verifier, bundles: Sequence[bytes]) -> None:
+    for raw in bundles:
+        bundle = read_bundle(raw)
+        if not isinstance(bundle, Bundle) or not isinstance(verifier.verify(bundle, ()), Evidence):
+            raise RuntimeError("a good bundle was not accepted")
+
+
+def _judge_all(verifier: Verifier, bundles: Sequence[bytes], digests: Sequence[Digest], basis: Basis) -> None:
+    for raw, digest in zip(bundles, digests, strict=True):
+        candidate = Candidate("bench", read_bundle(raw))
+        if appraise(Question("b", (digest,)), [candidate], verifier, basis).outcome is not Outcome.VERIFIED:
+            raise RuntimeError("a good bundle was not accepted")
+
+
+def _pairs(arguments: Sequence[str], bare: Callable[[], object]) -> list[float]:
+    return compare(_process("-m", "brew_provenance", *arguments), bare, PROCESS_PAIRS)
+
+
+def _process(*arguments: str) -> Callable[[], object]:
+    command = [sys.executable, *arguments]
+    return lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+
+
+def _sha256(path: Path) -> str:
+    names = json.loads((FIXTURES / "api" / "hello.json").read_text(encoding="utf-8"))
+    files: dict[str, dict[str, str]] = names["bottle"]["stable"]["files"]
+    return files[path.name.split(".")[-4]]["sha256"]
+
+
+_PARTS: Final = {"one-shot": measure_one_shot, "batch": measure_batch, "start": measure_start}
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(list(_PARTS)))
+def main(parts: Sequence[str]) -> None:
+    """Print a table of ratios for PARTS, all of them by default."""
+    click.echo(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores\n")
+    click.echo("| what | median ratio | smallest-largest | bar |\n| --- | --- | --- | --- |")
+    for part in parts or _PARTS:
+        for figure in _PARTS[part]():
+            click.echo(figure.row())
+
+
+if __name__ == "__main__":
+    main()

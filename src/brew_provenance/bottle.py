@@ -100,6 +100,8 @@ class BottleTag:
         match = _TAG.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not a bottle tag")
+        if match["system"] == ALL_TAG:
+            raise ValueError(f"{text!r} is not a bottle tag: a bottle for every platform has no architecture")
         arch = match["arch"] or "x86_64"
         return cls(match["system"], _STANDARD_ARCH.get(arch, arch))
 

@@ -11,10 +11,10 @@ import base64
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from brew_provenance import strictjson
+from brew_provenance.certificate import ClaimError, load_certificate
 from brew_provenance.evidence import LogEntry
 from brew_provenance.findings import Finding
 from brew_provenance.strictjson import MalformedJSONError
@@ -276,13 +276,13 @@ def _proof(
 
 def _is_githubs(certificate: bytes) -> bool:
     try:
-        issuer = x509.load_der_x509_certificate(certificate).issuer
-        return any(
-            name.value == _GITHUB_ORGANISATION
-            for name in issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-        )
-    except ValueError as error:
-        raise _ShapeError("certificate-malformed", f"the certificate cannot be read: {error}") from error
+        issuer = load_certificate(certificate).issuer
+    except ClaimError as error:
+        raise _ShapeError("certificate-malformed", str(error)) from error
+    return any(
+        name.value == _GITHUB_ORGANISATION
+        for name in issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    )
 
 
 def _object(value: object, what: str) -> dict[str, object]:

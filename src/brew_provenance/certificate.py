@@ -8,19 +8,41 @@ cannot choose them. They are worth nothing until the certificate has been verifi
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Self
 
 from cryptography import x509
 from cryptography.hazmat import asn1
+from cryptography.utils import CryptographyDeprecationWarning
 
 _ARC = "1.3.6.1.4.1.57264.1"
 _OTHER_NAME_OID = f"{_ARC}.7"
+_SAN_OID = x509.oid.ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string
 
 
 class ClaimError(ValueError):
     """A claim is not encoded as Fulcio encodes it."""
+
+
+def load_certificate(der: bytes) -> x509.Certificate:
+    """Read a certificate whose extensions can be read too. Raises ClaimError for any other bytes."""
+    try:
+        # What cryptography only warns of today, such as a negative serial number, it will refuse.
+        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+            certificate = x509.load_der_x509_certificate(der)
+            _extensions(certificate)
+    except (ValueError, x509.InvalidVersion, CryptographyDeprecationWarning) as error:
+        raise ClaimError(f"the certificate cannot be read: {error}") from error
+    return certificate
+
+
+def _extensions(certificate: x509.Certificate) -> x509.Extensions:
+    try:
+        return certificate.extensions
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise ClaimError(str(error)) from error
 
 
 class Encoding(Enum):
@@ -130,14 +152,14 @@ class Claims:
         """Read the claims of `certificate`.
 
         Raises ClaimError when a claim is not encoded as Fulcio encodes it, or when there is more
-        than one subject alternative name.
+        than one subject alternative name, or one extension twice.
         """
         values: dict[str, str] = {}
         unknown: list[str] = []
         identity: tuple[str | None, str | None] = (None, None)
-        for item in certificate.extensions:
+        for item in _extensions(certificate):
             oid = item.oid.dotted_string
-            if isinstance(item.value, x509.SubjectAlternativeName):
+            if oid == _SAN_OID and isinstance(item.value, x509.SubjectAlternativeName):
                 identity = _read_identity(item.value)
             elif extension := _BY_OID.get(oid):
                 if not isinstance(item.value, x509.UnrecognizedExtension):
@@ -226,7 +248,7 @@ class WorkflowIdentity:
 
 
 _WORKFLOW_URI = re.compile(
-    r"https://github\.com/(?P<owner>[A-Za-z0-9-]+)/(?P<repository>[A-Za-z0-9._-]+)"
+    r"https://github\.com/(?P<owner>[A-Za-z0-9_-]+)/(?P<repository>[A-Za-z0-9._-]+)"
     r"/(?P<path>\.github/workflows/[A-Za-z0-9._ +()-]+\.ya?ml)"
     r"@(?P<ref>refs/(?:heads|tags|pull)/[!-~]+|[0-9a-f]{40}|[0-9a-f]{64})",
     re.ASCII,

@@ -90,7 +90,7 @@ def _check_run(provenance: Provenance, claims: Claims) -> Iterator[Finding]:
     yield from _same("predicate-event-mismatch", "event", github.event_name, claims.build_trigger)
     yield from _check_source(definition, claims)
     builders = [claims.build_signer_uri]
-    if definition.build_type == COMMUNITY_BUILD:
+    if definition.build_type == COMMUNITY_BUILD and claims.runner_environment is not None:
         builders.append(f"{_RUNNER_BUILDER}{claims.runner_environment}")
     yield from _same("predicate-builder-mismatch", "builder", run.builder.id, *builders)
     yield from _same(
@@ -106,8 +106,9 @@ def _check_source(definition: BuildDefinition, claims: Claims) -> Iterator[Findi
         return
     source = definition.resolved_dependencies[0]
     _, config_ref = _build_config(claims)
-    refs = [ref for ref in (claims.source_repository_ref, config_ref) if ref]
-    uris = [f"git+{claims.source_repository_uri}@{ref}" for ref in refs]
+    repository = claims.source_repository_uri
+    refs = [ref for ref in (claims.source_repository_ref, config_ref) if ref and repository]
+    uris = [f"git+{repository}@{ref}" for ref in refs]
     yield from _same("predicate-source-mismatch", "source", source.uri, *uris)
     yield from _same(
         "predicate-commit-mismatch",
@@ -121,7 +122,7 @@ def _build_config(claims: Claims) -> tuple[str | None, str | None]:
     """Return path and ref of the top-level workflow, out of `REPOSITORY/PATH@REF`."""
     location, at, ref = (claims.build_config_uri or "").partition("@")
     prefix = f"{claims.source_repository_uri}/"
-    if not at or not location.startswith(prefix):
+    if claims.source_repository_uri is None or not at or not location.startswith(prefix):
         return None, None
     return location.removeprefix(prefix), ref
 

@@ -94,12 +94,6 @@ def _rows(step: Step, severity: Severity, *rows: tuple[str, str, str]) -> list[R
 # fmt: off
 _TABLE = [
     *_rows(
-        Step.BYTES,
-        Severity.REJECT,
-        ("artifact-digest-mismatch", "The bytes at hand are not the bytes that the formula names.",
-         "Delete the file and download it again; if it happens again, report it."),
-    ),
-    *_rows(
         Step.RESOLVE,
         Severity.UNRESOLVED,
         ("store-has-no-answer", "The store was not asked about this digest, or does not cover it.",

@@ -84,7 +84,8 @@ class Formula:
                 bottle = Bottle(
                     tap, found.name, version, rebuild, tag, Digest("sha256", file.sha256.lower()), file.url
                 )
-                BottleFileName.parse(str(bottle.file_name), found.name)
+                if BottleFileName.parse(str(bottle.file_name), found.name) != bottle.file_name:
+                    raise ValueError(f"{str(bottle.file_name)!r} is not its file name")
             except ValueError as error:
                 raise FormulaError(f"bottle {tag}: {error}") from error
             bottles.append(bottle)

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from brew_provenance.certificate import ClaimError, Claims, WorkflowIdentity
 from brew_provenance.errors import PolicyError
@@ -35,10 +35,10 @@ MAX_POLICY_BYTES: Final = 1024 * 1024
 
 _GITHUB = "https://github.com/"
 _ANY = "*"
-_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", re.ASCII)
+_REPOSITORY = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9._-]+", re.ASCII)
 _TAP = re.compile(r"[A-Za-z0-9_-]+/\w[\w.-]*", re.ASCII)
 _WORKFLOW = re.compile(
-    r"(?:(?:https://)?(?:github\.com/)?(?P<repository>[A-Za-z0-9-]+/[A-Za-z0-9._-]+)/)?"
+    r"(?:(?:https://)?(?:github\.com/)?(?P<repository>[A-Za-z0-9_-]+/[A-Za-z0-9._-]+)/)?"
     r"(?P<path>\.github/workflows/[A-Za-z0-9._ +()-]+\.ya?ml)"
     r"(?:@(?P<ref>refs/(?:heads|tags|pull)/[!-~]+|[0-9a-f]{40}|[0-9a-f]{64}))?",
     re.ASCII,
@@ -94,8 +94,8 @@ class Signer(BaseModel):
     source_repository_id: str | None = None
     source_owner_id: str | None = None
     runner_environments: Annotated[tuple[_Runner, ...], Field(min_length=1)] = _RUNNERS
-    valid_from: AwareDatetime | None = None
-    valid_until: AwareDatetime | None = None
+    valid_from: Annotated[AwareDatetime, Strict()] | None = None
+    valid_until: Annotated[AwareDatetime, Strict()] | None = None
     gives: Gives = Gives.BUILD_PROVENANCE
     subject_naming: SubjectNaming = SubjectNaming.FILE_NAME
 
@@ -245,7 +245,7 @@ class Policy:
             findings = signer.judge(evidence)
             if not findings:
                 return signer
-            if not nearest or len(findings) < len(nearest):
+            if not nearest or _distance(findings) < _distance(nearest):
                 nearest = findings
         return nearest
 
@@ -256,7 +256,7 @@ class Policy:
             document = _Document.model_validate(tomllib.loads(raw.decode("utf-8")))
         except ValidationError as error:
             raise PolicyError(source, summarise(error), _NEXT_STEP) from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise PolicyError(source, f"not TOML: {error}", _NEXT_STEP) from error
         return cls(document.name, origin, document.signer, document.tap)
 
@@ -279,12 +279,12 @@ def policy_for_tap(tap: str) -> Policy:
     nothing else (requirement R9 of the OpenSSF proposal). Raises PolicyError when the name is not
     that of a tap.
     """
+    if _TAP.fullmatch(tap) is None:
+        raise PolicyError(tap, "not the name of a tap", "write it as user/repo")
     tap = tap.lower()
     if tap == "homebrew/core":
         raw = resources.files("brew_provenance").joinpath("policies/homebrew-core.toml").read_bytes()
         return Policy.from_toml(raw, "the built-in policy", PolicyOrigin.BUILT_IN)
-    if _TAP.fullmatch(tap) is None:
-        raise PolicyError(tap, "not the name of a tap", "write it as user/repo")
     user, _, repository = tap.partition("/")
     signer = Signer(
         name=f"the workflows of {user}/homebrew-{repository}",
@@ -342,6 +342,11 @@ def _parse_workflow(text: str, default_repository: str) -> tuple[str, str, str]:
         )
     repository = match["repository"] or default_repository
     return repository, match["path"], match["ref"] or _ANY
+
+
+def _distance(findings: Sequence[Finding]) -> tuple[bool, int]:
+    """Sort signers: of the right repository first, as a wrong one hides what else differs."""
+    return (any("repository" in finding.code for finding in findings), len(findings))
 
 
 def _same_repository(found: str, wanted: str) -> bool:

@@ -7,6 +7,7 @@ signed document must not exist side by side. Source: RFC 7493 (I-JSON) sections 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import NoReturn
 
@@ -34,7 +35,9 @@ def loads(raw: bytes, max_bytes: int) -> object:
     except UnicodeDecodeError as error:
         raise MalformedJSONError(f"not UTF-8 at byte {error.start}") from error
     try:
-        document: object = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        document: object = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
+        )
     except MalformedJSONError:
         raise
     except RecursionError as error:
@@ -61,8 +64,17 @@ def _refuse_constant(name: str) -> NoReturn:
     raise MalformedJSONError(f"{name} is not a JSON number")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise MalformedJSONError(f"a number out of range: {text[:40]}")
+    return number
+
+
 def _refuse_surrogates(document: object) -> None:
     try:
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
         raise MalformedJSONError("a string holds half a surrogate pair") from error
+    except RecursionError as error:
+        raise MalformedJSONError("nested too deeply") from error

@@ -94,24 +94,25 @@ def _name_problem(subject: Subject, question: Question, naming: SubjectNaming) -
         return None
     bottle = question.bottle
     if bottle is None:
+        if is_bottle_name(wanted) and _bottle_problem(subject.name, BottleFileName.parse(wanted)) is None:
+            return None
         return Finding("subject-name-mismatch", f"{subject.name!r} instead of {wanted!r}")
     prefix = _prefix(bottle, naming)
     if not subject.name.startswith(prefix):
         return Finding(
             "subject-other-url", f"{subject.name!r} does not begin with the digest of {bottle.url}"
         )
-    return _bottle_problem(subject.name.removeprefix(prefix), bottle)
+    return _bottle_problem(subject.name.removeprefix(prefix), bottle.file_name)
 
 
-def _bottle_problem(name: str, bottle: Bottle) -> Finding | None:
+def _bottle_problem(name: str, wanted: BottleFileName) -> Finding | None:
+    said = f"{name!r} instead of {str(wanted)!r}"
     try:
         found = BottleFileName.parse(name)
-        if found.formula != bottle.formula and name.startswith(f"{bottle.formula}--"):
-            found = BottleFileName.parse(name, bottle.formula)
+        if found.formula != wanted.formula and name.startswith(f"{wanted.formula}--"):
+            found = BottleFileName.parse(name, wanted.formula)
     except ValueError:
-        return Finding("subject-name-not-a-bottle", f"{name!r} instead of {str(bottle.file_name)!r}")
-    wanted = bottle.file_name
-    said = f"{name!r} instead of {str(wanted)!r}"
+        return Finding("subject-name-not-a-bottle", said)
     if found.formula != wanted.formula:
         return Finding("subject-other-formula", said)
     if found.version != wanted.version:

@@ -20,11 +20,11 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import (
     BasicConstraints,
     Certificate,
+    DuplicateExtension,
     ExtendedKeyUsage,
     KeyUsage,
-    load_der_x509_certificate,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from rfc3161_client import TimeStampResponse, VerifierBuilder
 from rfc3161_client import VerificationError as TimestampError
 from sigstore.errors import Error as SigstoreError
@@ -36,7 +36,7 @@ from sigstore.verify import Verifier as SigstoreVerifier
 
 from brew_provenance.bottle import Digest
 from brew_provenance.bundle import Bundle
-from brew_provenance.certificate import ClaimError, Claims
+from brew_provenance.certificate import ClaimError, Claims, load_certificate
 from brew_provenance.errors import TrustError
 from brew_provenance.evidence import Evidence, TimeSource, VerifiedTime
 from brew_provenance.findings import Finding
@@ -151,7 +151,7 @@ class _Instance:
         if bundle.certificate is None or bundle.log_entry is None:
             raise ValueError("a bundle without certificate or log entry is of an unsupported kind")
         try:
-            # What cryptography only warns of today, such as a negative serial number, it will refuse.
+            # As load_certificate does: what cryptography warns of today it will refuse.
             with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
                 parsed = SigstoreBundle.from_json(bundle.raw)
         except Exception as error:  # noqa: BLE001 - one cause has a code of its own, told apart here
@@ -219,9 +219,8 @@ class _Instance:
 def _certificate_fault(der: bytes) -> Finding | None:
     """Say what is wrong with a certificate on whose account sigstore-python may have failed."""
     try:
-        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
-            return _profile_fault(load_der_x509_certificate(der))
-    except (ValueError, CryptographyDeprecationWarning) as error:
+        return _profile_fault(load_certificate(der))
+    except ClaimError as error:
         return Finding("certificate-malformed", str(error))
 
 
@@ -232,19 +231,19 @@ def _profile_fault(certificate: Certificate) -> Finding | None:
     then does not say which. Source: Fulcio's certificate specification.
     """
     try:
-        found = {type(extension.value): extension.value for extension in certificate.extensions}
+        found = {extension.oid: extension.value for extension in certificate.extensions}
         key = certificate.public_key()
     except UnsupportedAlgorithm as error:
         return Finding("certificate-key-unsupported", str(error))
-    except ValueError as error:
+    except (ValueError, DuplicateExtension) as error:
         return Finding("certificate-malformed", str(error))
-    constraints = found.get(BasicConstraints)
+    constraints = found.get(ExtensionOID.BASIC_CONSTRAINTS)
     if isinstance(constraints, BasicConstraints) and constraints.ca:
         return Finding("certificate-not-leaf", "it is the certificate of a certificate authority")
-    usages = found.get(ExtendedKeyUsage)
+    usages = found.get(ExtensionOID.EXTENDED_KEY_USAGE)
     if not isinstance(usages, ExtendedKeyUsage) or ExtendedKeyUsageOID.CODE_SIGNING not in usages:
         return Finding("certificate-usage-invalid", "its extended key usage is not code signing")
-    usage = found.get(KeyUsage)
+    usage = found.get(ExtensionOID.KEY_USAGE)
     if not isinstance(usage, KeyUsage) or not usage.digital_signature:
         return Finding("certificate-usage-invalid", "its key usage is not digital signature")
     if not isinstance(key, EllipticCurvePublicKey):

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from brew_provenance.findings import REASONS, Severity, Step
+from brew_provenance.findings import REASONS, Severity
 from brew_provenance.sandbox.forgery import FORGERIES, Forgery, Scenario
 from brew_provenance.verdict import Outcome, Verdict
 
 # Rejections that no forged bundle for one bottle can show, and where they are shown instead.
 SHOWN_ELSEWHERE = {
-    "artifact-digest-mismatch": "no file is at hand when one bundle is judged",
     "subject-name-mismatch": "a bottle's name is told apart by its parts",
     "timestamp-authority-unknown": "the trusted root would have to lack one",
     "subject-other-url": "only the backfill names its subjects by URL",
@@ -43,10 +42,6 @@ def test_there_are_at_least_sixty_kinds_with_as_many_reasons() -> None:
 
 
 def test_every_reason_to_reject_a_bundle_has_a_forgery() -> None:
-    rejections = {
-        reason.code
-        for reason in REASONS.values()
-        if reason.severity is Severity.REJECT and reason.step is not Step.BYTES
-    }
+    rejections = {reason.code for reason in REASONS.values() if reason.severity is Severity.REJECT}
 
     assert rejections - {forgery.code for forgery in FORGERIES} - set(SHOWN_ELSEWHERE) == set()

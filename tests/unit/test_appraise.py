@@ -210,7 +210,9 @@ def test_equals_keep_their_order() -> None:
     assert [assessment.source for assessment in verdict.assessments] == ["first", "second", "third"]
 
 
-@pytest.mark.parametrize("code", sorted(code for code, reason in REASONS.items() if reason.severity is not Severity.NOTE))
+@pytest.mark.parametrize(
+    "code", sorted(code for code, reason in REASONS.items() if reason.severity is not Severity.NOTE)
+)
 def test_a_fault_that_was_found_before_decides_and_no_bundle_is_looked_at(code: str) -> None:
     verifier = FakeVerifier()
     fault = Finding(code, "x")
@@ -258,7 +260,10 @@ def test_a_notarisation_is_named_after_its_url_and_called_what_it_is() -> None:
         make_predicate(),
         (("buildDefinition", "externalParameters", "workflow", "repository"), claims.source_repository_uri),
         (("buildDefinition", "externalParameters", "workflow", "ref"), "refs/heads/backfill"),
-        (("buildDefinition", "resolvedDependencies", 0, "uri"), f"git+{claims.source_repository_uri}@refs/heads/backfill"),
+        (
+            ("buildDefinition", "resolvedDependencies", 0, "uri"),
+            f"git+{claims.source_repository_uri}@refs/heads/backfill",
+        ),
         (("runDetails", "builder", "id"), claims.identity),
     )
     import hashlib  # noqa: PLC0415 - the only use
@@ -278,7 +283,9 @@ def test_a_notarisation_is_named_after_its_url_and_called_what_it_is() -> None:
     assert verdict.outcome is V
     assert verdict.best is not None
     assert [note.code for note in verdict.best.notes] == ["notarisation-only"]
-    late = judge(candidate, question=make_question(bottle), policy=policy, verifier=FakeVerifier(claims=claims))
+    late = judge(
+        candidate, question=make_question(bottle), policy=policy, verifier=FakeVerifier(claims=claims)
+    )
     assert late.outcome is R
     assert fault_codes(late) == ["signed-too-late"]
 
@@ -318,9 +325,7 @@ def test_a_payload_that_is_no_statement_is_rejected(
 
 
 def message() -> Candidate:
-    document = altered(
-        make_bundle_document(messageSignature={"signature": ""}), (("dsseEnvelope",), DROP)
-    )
+    document = altered(make_bundle_document(messageSignature={"signature": ""}), (("dsseEnvelope",), DROP))
     return Candidate("message", as_bundle(document))
 
 
@@ -339,7 +344,9 @@ def test_a_wrong_message_signature_is_rejected() -> None:
     assert verdict.outcome is R
 
 
-@pytest.mark.parametrize("code", ["certificate-untrusted", "envelope-signature-invalid", "verification-crashed"])
+@pytest.mark.parametrize(
+    "code", ["certificate-untrusted", "envelope-signature-invalid", "verification-crashed"]
+)
 def test_what_cryptography_says_is_the_finding(code: str) -> None:
     verdict = judge(good(), verifier=FakeVerifier(Finding(code, "x")))
     assert verdict.outcome is R
@@ -355,7 +362,11 @@ def test_what_cryptography_says_is_the_finding(code: str) -> None:
 def test_the_payload_that_was_verified_is_the_payload_that_was_read(difference: dict[str, Any]) -> None:
     bundle = good().bundle
     assert isinstance(bundle, Bundle)
-    evidence = make_evidence(payload=bundle.payload, **difference) if "payload" not in difference else make_evidence(**difference)
+    evidence = (
+        make_evidence(payload=bundle.payload, **difference)
+        if "payload" not in difference
+        else make_evidence(**difference)
+    )
     verdict = judge(good(), verifier=FakeVerifier(evidence))
     assert verdict.outcome is R
     assert fault_codes(verdict) == ["bundle-malformed"]

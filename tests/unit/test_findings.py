@@ -21,7 +21,11 @@ def string_literals() -> set[str]:
         if path == Path(findings.__file__):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        found |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        found |= {
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
     return found
 
 

@@ -26,7 +26,11 @@ FORMULA: Json = {
             "root_url": "https://ghcr.io/v2/octo/tap",
             "files": {
                 "arm64_tahoe": {"cellar": ":any", "url": URL + "a" * 64, "sha256": SHA256.value},
-                "sonoma": {"cellar": "/usr/local/Cellar", "url": URL + "b" * 64, "sha256": OTHER_SHA256.value},
+                "sonoma": {
+                    "cellar": "/usr/local/Cellar",
+                    "url": URL + "b" * 64,
+                    "sha256": OTHER_SHA256.value,
+                },
             },
         }
     },

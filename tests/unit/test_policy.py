@@ -92,10 +92,16 @@ class TestBuiltIn:
             (run_of(CORE, f"{PUBLISH}.attacker.yml"), ["signer-workflow-not-allowed"]),
             (run_of(CORE, PUBLISH.replace("publish", "Publish")), ["signer-workflow-not-allowed"]),
             (run_of(CORE, PUBLISH.replace(".yml", ".yaml")), ["signer-workflow-not-allowed"]),
-            (run_of(CORE, PUBLISH, "refs/heads/mainly"), ["signer-ref-not-allowed", "source-ref-not-allowed"]),
+            (
+                run_of(CORE, PUBLISH, "refs/heads/mainly"),
+                ["signer-ref-not-allowed", "source-ref-not-allowed"],
+            ),
             (run_of(CORE, PUBLISH, "refs/heads/Main"), ["signer-ref-not-allowed", "source-ref-not-allowed"]),
             (run_of(CORE, PUBLISH, "refs/tags/main"), ["signer-ref-not-allowed", "source-ref-not-allowed"]),
-            (run_of(CORE, PUBLISH, "refs/pull/1/merge"), ["signer-ref-not-allowed", "source-ref-not-allowed"]),
+            (
+                run_of(CORE, PUBLISH, "refs/pull/1/merge"),
+                ["signer-ref-not-allowed", "source-ref-not-allowed"],
+            ),
             (
                 run_of(CORE, PUBLISH, issuer=f"{GITHUB_ACTIONS_ISSUER}/x", issuer_v1=None),
                 ["issuer-not-allowed"],
@@ -226,7 +232,9 @@ class TestOptions:
         claims = run_of(REPOSITORY, issuer=own, issuer_v1=own)
         assert codes(policy_for_repository(REPOSITORY), claims) == ["issuer-not-allowed"]
         assert codes(policy_for_repository(REPOSITORY, issuer=own), claims) == []
-        assert codes(policy_for_repository(REPOSITORY, issuer=own), run_of(REPOSITORY)) == ["issuer-not-allowed"]
+        assert codes(policy_for_repository(REPOSITORY, issuer=own), run_of(REPOSITORY)) == [
+            "issuer-not-allowed"
+        ]
 
     @pytest.mark.parametrize(
         "workflow",
@@ -271,7 +279,16 @@ class TestOptions:
 
     @pytest.mark.parametrize(
         "workflow",
-        ["", "publish.yml", "x/.github/workflows/a.yml", f"{WORKFLOW}@main", f"{WORKFLOW}@", "https://gitlab.com/o/r/.github/workflows/a.yml", f"{WORKFLOW}.txt", f"http://github.com/{REPOSITORY}/{WORKFLOW}"],
+        [
+            "",
+            "publish.yml",
+            "x/.github/workflows/a.yml",
+            f"{WORKFLOW}@main",
+            f"{WORKFLOW}@",
+            "https://gitlab.com/o/r/.github/workflows/a.yml",
+            f"{WORKFLOW}.txt",
+            f"http://github.com/{REPOSITORY}/{WORKFLOW}",
+        ],
     )
     def test_what_is_no_workflow_is_refused(self, workflow: str) -> None:
         with pytest.raises(PolicyError, match="not the name of a workflow"):
@@ -488,7 +505,10 @@ class TestJudging:
             ),
             ({"source_repository_uri": None}, ["certificate-claim-missing"]),
             (
-                {"source_repository_uri": "https://github.com/octo/other", "github_workflow_repository": None},
+                {
+                    "source_repository_uri": "https://github.com/octo/other",
+                    "github_workflow_repository": None,
+                },
                 ["source-repository-not-allowed"],
             ),
             (
@@ -496,7 +516,10 @@ class TestJudging:
                 ["source-repository-not-allowed"],
             ),
             (
-                {"source_repository_uri": REPOSITORY_URI.replace("octo", "octo\u212a"), "github_workflow_repository": None},
+                {
+                    "source_repository_uri": REPOSITORY_URI.replace("octo", "octo\u212a"),
+                    "github_workflow_repository": None,
+                },
                 ["source-repository-not-allowed"],
             ),
             ({"source_repository_ref": None}, ["certificate-claim-missing"]),
@@ -572,7 +595,9 @@ class TestJudging:
         assert codes(policy, make_evidence(times=mixed)) == ["signed-too-late"]
 
     def test_the_first_signer_that_is_satisfied_is_named(self) -> None:
-        signers = [make_signer(name=name, source_refs=(ref,)) for name, ref in (("a", "x"), ("b", MAIN), ("c", "*"))]
+        signers = [
+            make_signer(name=name, source_refs=(ref,)) for name, ref in (("a", "x"), ("b", MAIN), ("c", "*"))
+        ]
         judged = make_policy(*signers).judge(make_evidence())
         assert isinstance(judged, Signer)
         assert judged.name == "b"
@@ -668,7 +693,9 @@ def test_a_restriction_more_never_turns_a_rejection_into_acceptance(
 
 
 @given(RUNS, MOMENTS)
-def test_a_verified_time_more_never_turns_a_rejection_into_acceptance(run: Evidence, moment: datetime) -> None:
+def test_a_verified_time_more_never_turns_a_rejection_into_acceptance(
+    run: Evidence, moment: datetime
+) -> None:
     policy = make_policy(make_signer(**OPEN, valid_from=SIGNED, valid_until=SIGNED))
     if codes(policy, run):
         assert codes(policy, replace(run, times=(*run.times, *times(moment))))

@@ -52,6 +52,31 @@ _UNSUPPORTED_KINDS = {
     "intoto/0.0.2": "unsupported-intoto-log-entry",
     "dsse/0.0.2": "unsupported-dsse-002-log-entry",
 }
+# All that the formats define. Strict, because sigstore also takes snake_case twins of these names.
+_BUNDLE_FIELDS = {"mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope"}
+_MATERIAL_FIELDS = {
+    "publicKey",
+    "x509CertificateChain",
+    "certificate",
+    "tlogEntries",
+    "timestampVerificationData",
+}
+_MESSAGE_FIELDS = {"messageDigest", "signature"}
+_ENVELOPE_FIELDS = {"payload", "payloadType", "signatures"}
+_SIGNATURE_FIELDS = {"sig", "keyid"}
+_CERTIFICATE_FIELDS = {"rawBytes"}
+_CHAIN_FIELDS = {"certificates"}
+_TIMESTAMP_FIELDS = {"rfc3161Timestamps"}
+_ENTRY_FIELDS = {
+    "logIndex",
+    "logId",
+    "kindVersion",
+    "integratedTime",
+    "inclusionPromise",
+    "inclusionProof",
+    "canonicalizedBody",
+}
+_VERSION_FIELDS = {"kind", "version"}
 _GITHUB_ORGANISATION = "GitHub, Inc."
 _UINT64_DIGITS = 20
 
@@ -134,18 +159,12 @@ def _shape(raw: bytes, document: object) -> Bundle:
         raise _ShapeError("bundle-media-type-unknown", f"media type {media_type!r}")
     if "verificationMaterial" not in top:
         raise _ShapeError("verification-material-missing", "verificationMaterial is missing")
-    _only(top, {"mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope"}, "the bundle")
+    _only(top, _BUNDLE_FIELDS, "the bundle")
     payload_type, payload = _content(top)
     material = _object(top["verificationMaterial"], "verificationMaterial")
     _only(
         material,
-        {
-            "publicKey",
-            "x509CertificateChain",
-            "certificate",
-            "tlogEntries",
-            "timestampVerificationData",
-        },
+        _MATERIAL_FIELDS,
         "verificationMaterial",
     )
     certificate = _signer(material, expects_chain=media_type in _CHAIN_TYPES)
@@ -177,20 +196,22 @@ def _content(top: dict[str, object]) -> tuple[str | None, bytes]:
     if has_message:
         _only(
             _object(top["messageSignature"], "messageSignature"),
-            {"messageDigest", "signature"},
+            _MESSAGE_FIELDS,
             "messageSignature",
         )
         return None, b""
     if not has_envelope:
         raise _ShapeError("bundle-content-missing", "neither dsseEnvelope nor messageSignature")
     envelope = _object(top["dsseEnvelope"], "dsseEnvelope")
-    _only(envelope, {"payload", "payloadType", "signatures"}, "dsseEnvelope")
+    _only(envelope, _ENVELOPE_FIELDS, "dsseEnvelope")
     payload_type = _text(envelope.get("payloadType"), "payloadType")
     payload = _base64(envelope.get("payload"), "payload")
     signatures = _list(envelope.get("signatures"), "signatures")
     if len(signatures) != 1:
         raise _ShapeError("envelope-signatures-many", f"{len(signatures)} signatures")
-    if not _base64(_object(signatures[0], "the signature").get("sig"), "sig"):
+    signature = _object(signatures[0], "the signature")
+    _only(signature, _SIGNATURE_FIELDS, "the signature")
+    if not _base64(signature.get("sig"), "sig"):
         raise _ShapeError("bundle-malformed", "the signature is empty")
     return payload_type, payload
 
@@ -211,16 +232,19 @@ def _signer(material: dict[str, object], *, expects_chain: bool) -> bytes | None
         holder: object = material["certificate"]
     else:
         chain = _object(material["x509CertificateChain"], "x509CertificateChain")
+        _only(chain, _CHAIN_FIELDS, "x509CertificateChain")
         certificates = _list(chain.get("certificates", []), "certificates")
         if not certificates:
             raise _ShapeError("certificate-missing", "the certificate chain is empty")
         holder = certificates[0]
-    return _base64(_object(holder, "the certificate").get("rawBytes"), "rawBytes")
+    leaf = _object(holder, "the certificate")
+    _only(leaf, _CERTIFICATE_FIELDS, "the certificate")
+    return _base64(leaf.get("rawBytes"), "rawBytes")
 
 
 def _timestamps(material: dict[str, object]) -> list[object]:
     data = _object(material.get("timestampVerificationData", {}), "timestampVerificationData")
-    _only(data, {"rfc3161Timestamps"}, "timestampVerificationData")
+    _only(data, _TIMESTAMP_FIELDS, "timestampVerificationData")
     timestamps = _list(data.get("rfc3161Timestamps", []), "rfc3161Timestamps")
     if len(timestamps) > MAX_TIMESTAMPS:
         raise _ShapeError(
@@ -232,18 +256,11 @@ def _timestamps(material: dict[str, object]) -> list[object]:
 def _log_entry(fields: dict[str, object]) -> tuple[LogEntry, int | None]:
     _only(
         fields,
-        {
-            "logIndex",
-            "logId",
-            "kindVersion",
-            "integratedTime",
-            "inclusionPromise",
-            "inclusionProof",
-            "canonicalizedBody",
-        },
+        _ENTRY_FIELDS,
         "the log entry",
     )
     version = _object(fields.get("kindVersion"), "kindVersion")
+    _only(version, _VERSION_FIELDS, "kindVersion")
     kind = f"{version.get('kind')}/{version.get('version')}"
     if kind not in _LOG_KINDS:
         raise _ShapeError("log-entry-version-unknown", f"log entry of kind {kind!r}")
@@ -320,6 +337,6 @@ def _base64(value: object, what: str) -> bytes:
 
 
 def _only(found: dict[str, object], known: set[str], what: str) -> None:
-    # Strict, because sigstore also takes snake_case twins of these names, which would be read twice.
-    if unknown := sorted(set(found) - known):
+    if not known.issuperset(found):
+        unknown = sorted(set(found) - known)
         raise _ShapeError("bundle-malformed", f"{what} has unknown fields: {', '.join(unknown)[:200]}")

@@ -19,7 +19,6 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 _ARC = "1.3.6.1.4.1.57264.1"
 _OTHER_NAME_OID = f"{_ARC}.7"
-_SAN_OID = x509.oid.ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string
 
 
 class ClaimError(ValueError):
@@ -97,7 +96,7 @@ EXTENSIONS = (
     Extension(23, "deployment_environment", "Deployment Environment", Encoding.DER),
     Extension(24, "token_subject", "Token Subject", Encoding.DER),
 )
-_BY_OID = {f"{_ARC}.{extension.number}": extension for extension in EXTENSIONS}
+_BY_OID = {x509.ObjectIdentifier(f"{_ARC}.{extension.number}"): extension for extension in EXTENSIONS}
 
 _GITHUB = "https://github.com/"
 # Pairs of claims that Fulcio fills from one and the same token claim.
@@ -158,14 +157,14 @@ class Claims:
         unknown: list[str] = []
         identity: tuple[str | None, str | None] = (None, None)
         for item in _extensions(certificate):
-            oid = item.oid.dotted_string
-            if oid == _SAN_OID and isinstance(item.value, x509.SubjectAlternativeName):
-                identity = _read_identity(item.value)
-            elif extension := _BY_OID.get(oid):
-                if not isinstance(item.value, x509.UnrecognizedExtension):
+            if extension := _BY_OID.get(item.oid):
+                # By type and not by isinstance, which is slow for these classes.
+                if type(item.value) is not x509.UnrecognizedExtension:
                     raise ClaimError(f"extension .{extension.number} is not a Fulcio claim")
                 values[extension.field] = _decode(extension, item.value.value)
-            elif oid.startswith(f"{_ARC}."):
+            elif type(item.value) is x509.SubjectAlternativeName:
+                identity = _read_identity(item.value)
+            elif (oid := item.oid.dotted_string).startswith(f"{_ARC}."):
                 unknown.append(oid)
         return cls(identity=identity[0], identity_type=identity[1], unknown=tuple(unknown), **values)
 

@@ -75,18 +75,16 @@ class Formula:
         except ValidationError as error:
             raise FormulaError(summarise(error)) from error
         version = found.versions.stable + (f"_{found.revision}" if found.revision else "")
-        tap = found.tap.lower()
-        described = found.bottle.stable
+        tap, described = found.tap.lower(), found.bottle.stable or _Bottles(files={})
         bottles = []
-        for tag, file in (described.files if described else {}).items():
-            rebuild = described.rebuild if described else 0
+        for tag, file in described.files.items():
             try:
-                bottle = Bottle(
-                    tap, found.name, version, rebuild, tag, Digest("sha256", file.sha256.lower()), file.url
-                )
-                if BottleFileName.parse(str(bottle.file_name), found.name) != bottle.file_name:
-                    raise ValueError(f"{str(bottle.file_name)!r} is not its file name")
+                digest = Digest("sha256", file.sha256.lower())
+                bottle = Bottle(tap, found.name, version, described.rebuild, tag, digest, file.url)
+                named = BottleFileName.parse(str(bottle.file_name), found.name)
             except ValueError as error:
                 raise FormulaError(f"bottle {tag}: {error}") from error
+            if named != bottle.file_name:
+                raise FormulaError(f"bottle {tag}: its file name could be read as another bottle's")
             bottles.append(bottle)
         return cls(tap, found.name, version, tuple(bottles))

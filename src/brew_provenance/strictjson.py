@@ -28,16 +28,14 @@ def loads(raw: bytes, max_bytes: int) -> object:
     """
     if len(raw) > max_bytes:
         raise MalformedJSONError(f"longer than the limit of {max_bytes:,} bytes")
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise MalformedJSONError("empty")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedJSONError(f"not UTF-8 at byte {error.start}") from error
     try:
-        document: object = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        document: object = _DECODER.decode(text)
     except MalformedJSONError:
         raise
     except RecursionError as error:
@@ -46,7 +44,7 @@ def loads(raw: bytes, max_bytes: int) -> object:
         raise MalformedJSONError(f"not JSON: {error}") from error
     except ValueError as error:  # an integer of more digits than Python converts
         raise MalformedJSONError(f"a number out of range: {error}") from error
-    if _SURROGATE.search(raw):
+    if b"\\u" in raw and _SURROGATE.search(raw):
         _refuse_surrogates(document)
     return document
 
@@ -78,3 +76,6 @@ def _refuse_surrogates(document: object) -> None:
         raise MalformedJSONError("a string holds half a surrogate pair") from error
     except RecursionError as error:
         raise MalformedJSONError("nested too deeply") from error
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)

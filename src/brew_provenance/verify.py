@@ -7,6 +7,7 @@ the bundle and turns its answer into evidence or into one finding with a reason 
 from __future__ import annotations
 
 import binascii
+import hashlib
 import json
 import re
 import warnings
@@ -15,7 +16,6 @@ from datetime import UTC, datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import (
     BasicConstraints,
@@ -171,7 +171,7 @@ class _Instance:
         return Evidence(
             trusted_root=self._name,
             claims=Claims.from_certificate(certificate),
-            certificate_sha256=certificate.fingerprint(SHA256()).hex(),
+            certificate_sha256=hashlib.sha256(bundle.certificate).hexdigest(),
             certificate_issuer=certificate.issuer.rfc4514_string(),
             times=tuple(self._times(bundle, parsed)),
             log_entry=bundle.log_entry,

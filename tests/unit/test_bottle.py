@@ -8,6 +8,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.builders import make_bottle
 
 from brew_provenance.bottle import (
     BottleFileName,
@@ -17,7 +18,6 @@ from brew_provenance.bottle import (
     is_bottle_name,
     is_hex_digest,
 )
-from tests.unit.builders import make_bottle
 
 NAMES = st.from_regex(r"\A[a-z0-9_][a-zA-Z0-9_]*([@+.-][a-zA-Z0-9_]+){0,3}\Z")
 VERSIONS = st.from_regex(r"\A[0-9][0-9a-z]*([.+~:_-]{1,2}[0-9a-z]+){0,4}\Z")

@@ -8,11 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from brew_provenance import bundle as bundle_module
-from brew_provenance.bundle import IN_TOTO, MAX_TIMESTAMPS, Bundle, read_bundle, read_bundles
-from brew_provenance.findings import REASONS, Finding, Severity, Step
-from brew_provenance.strictjson import MalformedJSONError
 from tests.unit.builders import (
     DROP,
     Json,
@@ -23,6 +18,11 @@ from tests.unit.builders import (
     make_raw_bundle,
     to_der,
 )
+
+from brew_provenance import bundle as bundle_module
+from brew_provenance.bundle import IN_TOTO, MAX_TIMESTAMPS, Bundle, read_bundle, read_bundles
+from brew_provenance.findings import REASONS, Finding, Severity, Step
+from brew_provenance.strictjson import MalformedJSONError
 
 MATERIAL = ("verificationMaterial",)
 ENTRY = ("verificationMaterial", "tlogEntries", 0)

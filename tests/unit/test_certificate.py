@@ -6,9 +6,9 @@ import pytest
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.builders import ARC, make_certificate, make_claims, to_der
 
 from brew_provenance.certificate import EXTENSIONS, ClaimError, Claims, Encoding, Extension, WorkflowIdentity
-from tests.unit.builders import ARC, make_certificate, make_claims, to_der
 
 LONG = "https://github.com/octo/homebrew-tap/.github/workflows/" + "a" * 300 + ".yml@refs/heads/main"
 

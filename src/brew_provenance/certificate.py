@@ -158,11 +158,8 @@ class Claims:
         identity: tuple[str | None, str | None] = (None, None)
         for item in _extensions(certificate):
             if extension := _BY_OID.get(item.oid):
-                # By type and not by isinstance, which is slow for these classes.
-                if type(item.value) is not x509.UnrecognizedExtension:
-                    raise ClaimError(f"extension .{extension.number} is not a Fulcio claim")
-                values[extension.field] = _decode(extension, item.value.value)
-            elif type(item.value) is x509.SubjectAlternativeName:
+                values[extension.field] = _decode(extension, item.value)
+            elif isinstance(item.value, x509.SubjectAlternativeName):
                 identity = _read_identity(item.value)
             elif (oid := item.oid.dotted_string).startswith(f"{_ARC}."):
                 unknown.append(oid)
@@ -186,11 +183,14 @@ class Claims:
         ]
 
 
-def _decode(extension: Extension, raw: bytes) -> str:
+def _decode(extension: Extension, value: x509.ExtensionType) -> str:
+    # By type and not by isinstance, which is slow for these classes.
+    if type(value) is not x509.UnrecognizedExtension:
+        raise ClaimError(f"extension .{extension.number} is not a Fulcio claim")
     try:
-        if extension.encoding is Encoding.RAW:
-            return raw.decode("utf-8")
-        return asn1.decode_der(str, raw)
+        if extension.encoding is Encoding.DER:
+            return asn1.decode_der(str, value.value)
+        return value.value.decode("utf-8")
     except ValueError as error:
         raise ClaimError(f"claim .{extension.number} ({extension.title}) is malformed: {error}") from error
 

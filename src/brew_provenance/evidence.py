@@ -6,11 +6,12 @@ the log entry and the times belong together under the trusted root that it names
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from brew_provenance.certificate import Claims
+from brew_provenance.certificate import Claims, load_certificate
 
 
 class TimeSource(Enum):
@@ -56,11 +57,8 @@ class Evidence:
     claims: Claims
     """The certificate's claims."""
 
-    certificate_sha256: str
-    """Fingerprint of the signing certificate, lower-case hexadecimal."""
-
-    certificate_issuer: str
-    """Distinguished name of the authority that issued the certificate (RFC 4514)."""
+    certificate: bytes
+    """The signing certificate, DER."""
 
     times: tuple[VerifiedTime, ...]
     """All verified times, at least one."""
@@ -76,3 +74,13 @@ class Evidence:
 
     payload: bytes
     """The signed payload; empty when the bundle signs a message."""
+
+    @property
+    def certificate_sha256(self) -> str:
+        """Fingerprint of the signing certificate, lower-case hexadecimal."""
+        return hashlib.sha256(self.certificate).hexdigest()
+
+    @property
+    def certificate_issuer(self) -> str:
+        """Distinguished name of the authority that issued the certificate (RFC 4514)."""
+        return load_certificate(self.certificate).issuer.rfc4514_string()

@@ -127,7 +127,9 @@ def _undone(assessment: Assessment, steps: list[ExplainedStep]) -> Iterator[Expl
 def _final(assessment: Assessment) -> Status:
     if assessment.accepted:
         return Status.PASSED
-    return Status.FAILED if assessment.faults else Status.NOT_DONE
+    if not assessment.faults:
+        return Status.NOT_DONE
+    return Status.FAILED if assessment.severity is Severity.REJECT else Status.STOPPED
 
 
 def _step(

@@ -7,7 +7,6 @@ the bundle and turns its answer into evidence or into one finding with a reason 
 from __future__ import annotations
 
 import binascii
-import hashlib
 import json
 import re
 import warnings
@@ -171,8 +170,7 @@ class _Instance:
         return Evidence(
             trusted_root=self._name,
             claims=Claims.from_certificate(certificate),
-            certificate_sha256=hashlib.sha256(bundle.certificate).hexdigest(),
-            certificate_issuer=certificate.issuer.rfc4514_string(),
+            certificate=bundle.certificate,
             times=tuple(self._times(bundle, parsed)),
             log_entry=bundle.log_entry,
             signature=parsed.signature,

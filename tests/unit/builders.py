@@ -104,8 +104,7 @@ def make_evidence(claims: Claims | None = None, **overrides: Any) -> Evidence:
     evidence = Evidence(
         trusted_root="the example root",
         claims=claims or make_claims(),
-        certificate_sha256="e" * 64,
-        certificate_issuer="CN=intermediate,O=example.org",
+        certificate=CERTIFICATE,
         times=times(SIGNED),
         log_entry=LogEntry("dsse/0.0.1", 7, "f" * 64),
         signature=b"signature",
@@ -334,3 +333,7 @@ def make_certificate(
 def to_der(certificate: x509.Certificate) -> bytes:
     """Return a certificate's DER."""
     return certificate.public_bytes(serialization.Encoding.DER)
+
+
+CERTIFICATE: Final = to_der(make_certificate())
+"""A certificate that can be read; its claims are those that a test hands in beside it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -103,6 +104,8 @@ FAULTS: list[tuple[str, str, Json]] = [
     ("empty signatures", "envelope-signatures-many", change(((*ENVELOPE, "signatures"), []))),
     ("two signatures", "envelope-signatures-many", change(((*ENVELOPE, "signatures"), [{"sig": ""}] * 2))),
     ("signature as a text", "bundle-malformed", change(((*ENVELOPE, "signatures"), ["x"]))),
+    ("empty signature", "bundle-malformed", change(((*ENVELOPE, "signatures", 0, "sig"), ""))),
+    ("no signature in it", "bundle-malformed", change(((*ENVELOPE, "signatures", 0), {}))),
     ("signature not base64", "bundle-malformed", change(((*ENVELOPE, "signatures", 0, "sig"), "?"))),
     ("no material", "verification-material-missing", change((MATERIAL, DROP))),
     ("null material", "verification-material-missing", change((MATERIAL, None))),
@@ -334,6 +337,20 @@ def every_path(document: object, path: tuple[str | int, ...] = ()) -> list[tuple
         for index, value in enumerate(document):
             found += every_path(value, (*path, index))
     return found
+
+
+CAMEL_CASE = [path for path in every_path(make_bundle_document()) if str(path[-1]) != str(path[-1]).lower()]
+
+
+@pytest.mark.parametrize("path", CAMEL_CASE, ids=lambda path: ".".join(map(str, path)))
+def test_no_field_may_have_a_twin_in_snake_case(path: tuple[str | int, ...]) -> None:
+    value: Any = make_bundle_document()
+    for part in path:
+        value = value[part]
+    twin = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", str(path[-1]))
+    found = read_bundle(json.dumps(change(((*path[:-1], twin), value))).encode())
+    assert isinstance(found, Finding)
+    assert found.code == "bundle-malformed"
 
 
 @given(st.sampled_from(every_path(make_bundle_document())), SCRAPS)

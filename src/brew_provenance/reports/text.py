@@ -101,7 +101,10 @@ def _accepted(best: Assessment, evidence: Evidence, *, in_full: bool) -> Iterato
     yield _line("commit", f"{claims.source_repository_digest}")
     yield _line("run", f"{claims.run_invocation_uri} ({claims.build_trigger}, {claims.runner_environment})")
     for verified in evidence.times:
-        yield _line("signed", f"{verified.time:%Y-%m-%d %H:%M:%S} UTC, by the {verified.source.value}")
+        yield _line(
+            "signed",
+            f"{verified.time:%Y-%m-%d %H:%M:%S} UTC, by the {verified.source.value.replace('-', ' ')}",
+        )
     yield _line("log entry", f"{evidence.log_entry.index} in log {evidence.log_entry.log_id[:16]}")
 
 
@@ -125,6 +128,7 @@ def _basis(basis: Basis) -> Iterator[str]:
             yield f"trusted root: {printable(root.name)} (sha256 {root.sha256[:16]}), not the built-in one"
     if basis.policy.origin is not PolicyOrigin.BUILT_IN:
         yield f"policy: {printable(basis.policy.name)}, {_ORIGINS[basis.policy.origin]}"
+    yield f"attestations: {printable(basis.store)}"
     if basis.metadata is not None:
         yield f"formulae: {printable(basis.metadata)}"
 

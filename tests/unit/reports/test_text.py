@@ -1,0 +1,314 @@
+"""Text for a terminal: nothing that others control gets there as it came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.builders import (
+    OTHER_SHA256,
+    SHA256,
+    FakeVerifier,
+    altered,
+    make_basis,
+    make_candidate,
+    make_claims,
+    make_policy,
+    make_predicate,
+    make_question,
+    make_signer,
+    make_statement_document,
+    make_subject,
+)
+
+from brew_provenance.appraise import Candidate, appraise, examine
+from brew_provenance.bundle import read_bundle
+from brew_provenance.findings import Finding
+from brew_provenance.policy import PolicyOrigin
+from brew_provenance.reports.text import printable, render_examination, render_verdicts
+from brew_provenance.subject import Question
+from brew_provenance.trust import TrustedRoot
+from brew_provenance.verdict import Basis, Outcome, Verdict
+
+HOSTILE = [
+    "\x1b[2J\x1b[32mverified\x1b[0m",
+    "a\nverified  wget 1.0",
+    "a\r\nb",
+    "\x9b31m",
+    "\x07\x08\x7f\x00",
+    "\u202egnp.exe",
+    "\u2066x\u2069",
+    "\u200bzero\ufeff",
+    "h\u0435llo",
+    "\u2028line",
+    "\U0001f600",
+    "\ud800",
+]
+
+
+def judge(
+    *candidates: Candidate,
+    question: Question | None = None,
+    basis: Basis | None = None,
+    verifier: FakeVerifier | None = None,
+    findings: Sequence[Finding] = (),
+) -> Verdict:
+    return appraise(
+        question or make_question(), candidates, verifier or FakeVerifier(), basis or make_basis(), findings
+    )
+
+
+def lying(source: str = "lying.json") -> Candidate:
+    predicate = altered(make_predicate(), (("runDetails", "builder", "id"), "x"))
+    return make_candidate(source, make_statement_document(predicate=predicate))
+
+
+def other(source: str = "other.json") -> Candidate:
+    return make_candidate(source, make_statement_document(predicateType="https://example.org/other"))
+
+
+def unresolved() -> Verdict:
+    return judge(Candidate("x", read_bundle(b"{")))
+
+
+@given(st.text(max_size=1000))
+def test_printable_text_is_ascii_on_one_line(text: str) -> None:
+    assert re.fullmatch(r"[ -~]*", printable(text))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_could_mislead_is_shown_as_what_it_is(text: str) -> None:
+    shown = printable(text)
+    assert re.fullmatch(r"[ -~]+", shown)
+    assert shown != text
+    assert "\\" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("foo--1.1.all.bottle.tar.gz", "foo--1.1.all.bottle.tar.gz"),
+        ("https://github.com/o/r@refs/heads/main", "https://github.com/o/r@refs/heads/main"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[0m", "\\x1b[0m"),
+        ("\u202e", "\\u202e"),
+        ("\\n", "\\\\n"),
+    ],
+)
+def test_printable_text_is_itself_and_everything_else_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_two_texts_never_look_the_same(left: str, right: str) -> None:
+    assert (printable(left) == printable(right)) == (left == right)
+
+
+def test_a_very_long_text_is_cut_and_says_how_long_it_was() -> None:
+    assert printable("x" * 400) == "x" * 400
+    assert printable("x" * 401) == "x" * 400 + "... (401 characters)"
+
+
+@pytest.mark.parametrize("text", HOSTILE[:-1])
+def test_nothing_that_a_signer_wrote_reaches_the_terminal_as_it_came(text: str) -> None:
+    claims = make_claims(github_workflow_name=text)
+    subject = make_statement_document(make_subject(text, SHA256), make_subject(text, OTHER_SHA256))
+    predicate = altered(make_predicate(), (("runDetails", "builder", "id"), text), (("extra",), {text: text}))
+    documents = [
+        make_statement_document(predicateType=text),
+        make_statement_document(_type=text),
+        make_statement_document(make_subject(text)),
+        make_statement_document(predicate=predicate),
+        subject,
+    ]
+    candidates = [make_candidate(text, document) for document in documents]
+    verifier = FakeVerifier(claims=claims)
+    question = Question(text, (SHA256,))
+    basis = make_basis(
+        make_policy(make_signer(name=text), origin=PolicyOrigin.FILE), store=text, metadata=text
+    )
+    root = replace(basis.trusted_roots[0], name=text, built_in=False)
+    basis = replace(basis, policy=replace(basis.policy, name=text), trusted_roots=(root,))
+    verdicts = [
+        judge(candidate, question=question, basis=basis, verifier=verifier) for candidate in candidates
+    ]
+    verdicts.append(
+        judge(*candidates, make_candidate(text), question=question, basis=basis, verifier=verifier)
+    )
+    verdicts.append(judge(question=question, basis=basis, findings=[Finding("store-unreadable", text)]))
+    verdicts.append(judge(question=question, basis=basis))
+    for explain in (False, True):
+        for shown in (verdicts, *([verdict] for verdict in verdicts)):
+            assert re.fullmatch(r"[ -~\n]+", render_verdicts(shown, explain=explain))
+    examined = [examine(candidate, verifier) for candidate in candidates]
+    assert re.fullmatch(r"[ -~\n]+", render_examination(examined))
+
+
+def test_a_line_break_in_a_name_makes_no_line() -> None:
+    verdict = judge(question=Question("wget\nverified    curl 1.0", (SHA256,)))
+    assert not any(line.startswith("verified") for line in render_verdicts([verdict]).splitlines())
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        judge(lying()),
+        judge(),
+        judge(other()),
+        unresolved(),
+        judge(make_candidate(), findings=[Finding("store-unreadable", "x")]),
+        judge(lying(), other(), Candidate("x", read_bundle(b"{"))),
+        *[
+            judge(make_candidate(), verifier=FakeVerifier(Finding(code, "x")))
+            for code in ("verification-failed", "verification-crashed", "timestamp-unverified")
+        ],
+    ],
+)
+@pytest.mark.parametrize("explain", [False, True])
+def test_only_a_verified_bottle_is_called_verified(verdict: Verdict, explain: bool) -> None:
+    assert verdict.outcome is not Outcome.VERIFIED
+    text = render_verdicts([verdict], explain=explain)
+    assert not re.search(r"\bverified\b", text)
+    assert text.startswith(verdict.outcome.value)
+    assert "provenance exists" not in text
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_a_verified_bottle_is_shown_with_its_evidence_and_with_what_is_not_proved(explain: bool) -> None:
+    text = render_verdicts([judge(make_candidate(), lying())], explain=explain)
+    assert text.startswith("verified")
+    assert "build provenance exists and matches" in text
+    claims = make_claims()
+    for shown in (
+        claims.identity,
+        claims.source_repository_uri,
+        claims.source_repository_digest,
+        claims.run_invocation_uri,
+        "foo--1.1.arm64_sonoma.bottle.tar.gz",
+        "2025-03-01 12:00:00 UTC",
+        "1 other attestation(s) do not count: predicate-builder-mismatch",
+        "not proved: Which machine built the bottle",
+        "not proved: Which formula commit",
+    ):
+        assert str(shown) in text
+    assert not re.search(r"\b(safe|trustworthy)\b", text)
+
+
+def test_a_notarisation_is_not_called_build_provenance() -> None:
+    basis = make_basis(make_policy(make_signer(gives="notarisation")))
+    text = render_verdicts([judge(make_candidate(), basis=basis)])
+    assert "notarised, not build provenance" in text
+    assert "build provenance exists" not in text
+
+
+def test_a_rejection_says_what_was_found_and_what_to_do() -> None:
+    finding = Finding("sct-missing", "none in it")
+    text = render_verdicts([judge(make_candidate(), verifier=FakeVerifier(finding))])
+    assert "sct-missing: The signing certificate carries no signed certificate timestamp: none in it" in text
+    assert f"next: {finding.reason.advice}" in text
+
+
+def test_of_several_attestations_the_nearest_is_named() -> None:
+    text = render_verdicts([judge(other(), lying())])
+    assert "nearest: lying.json, of 2 attestations" in text
+    assert "predicate-builder-mismatch" in text
+    assert "predicate-type-other" not in text
+
+
+def test_an_unattested_bottle_is_said_to_be_without_attestation_where() -> None:
+    text = render_verdicts([judge()])
+    assert text.startswith("unattested")
+    assert f"no attestation: for {SHA256} in the example store" in text
+
+
+def test_findings_about_the_artifact_are_shown_whatever_the_outcome() -> None:
+    note = Finding("trusted-root-note", "it is old")
+    for verdict in (judge(make_candidate(), findings=[note]), judge(findings=[note])):
+        assert "it is old" in render_verdicts([verdict])
+
+
+def test_several_verdicts_are_summed_up_without_being_folded() -> None:
+    verdicts = [judge(make_candidate()), judge(lying()), judge(lying()), judge(), unresolved()]
+    text = render_verdicts(verdicts)
+    assert text.splitlines()[-1] == "5 bottles: 1 verified, 1 unattested, 2 rejected, 1 unresolved"
+    assert "bottles:" not in render_verdicts(verdicts[:1])
+
+
+def test_the_word_is_coloured_and_nothing_else() -> None:
+    def style(word: str, colour: str) -> str:
+        return f"<{colour}>{word}</>"
+
+    verdicts = {
+        "green": judge(make_candidate()),
+        "red": judge(lying()),
+        "yellow": judge(),
+        "magenta": unresolved(),
+    }
+    for colour, verdict in verdicts.items():
+        text = render_verdicts([verdict], style=style, explain=True)
+        assert text.startswith(f"<{colour}>{verdict.outcome.value}")
+        assert text.count("</>") == 1
+
+
+def test_what_is_built_in_is_not_named() -> None:
+    text = render_verdicts([judge(make_candidate())])
+    assert "trusted root" not in text
+    assert "policy" not in text
+
+
+@pytest.mark.parametrize("outcome", [Outcome.VERIFIED, Outcome.REJECTED, Outcome.UNATTESTED])
+def test_a_root_a_policy_and_metadata_that_are_not_built_in_are_named(outcome: Outcome) -> None:
+    candidates = {Outcome.VERIFIED: [make_candidate()], Outcome.REJECTED: [lying()], Outcome.UNATTESTED: []}
+    own = TrustedRoot("own-root", b"{}", built_in=False)
+    for origin, said in (
+        (PolicyOrigin.FILE, "from a file"),
+        (PolicyOrigin.OPTIONS, "from the command line"),
+        (PolicyOrigin.DERIVED, "from the tap's name"),
+    ):
+        basis = make_basis(make_policy(origin=origin), trusted_roots=(own,), metadata="kit x, unsigned")
+        verdict = judge(*candidates[outcome], basis=basis)
+        assert verdict.outcome is outcome
+        text = render_verdicts([verdict, verdict])
+        assert text.count(f"trusted root: own-root (sha256 {own.sha256[:16]}), not the built-in one") == 1
+        assert text.count(f"policy: the example policy, {said}") == 1
+        assert text.count("formulae: kit x, unsigned") == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.VERIFIED, Outcome.REJECTED, Outcome.UNATTESTED])
+def test_the_store_that_answered_is_named(outcome: Outcome) -> None:
+    candidates = {Outcome.VERIFIED: [make_candidate()], Outcome.REJECTED: [lying()], Outcome.UNATTESTED: []}
+    verdict = judge(*candidates[outcome], basis=make_basis(store="my-bundles.jsonl"))
+    assert verdict.outcome is outcome
+    assert "my-bundles.jsonl" in render_verdicts([verdict])
+
+
+def test_an_explanation_shows_nine_steps_and_who_says_what() -> None:
+    text = render_verdicts([judge(make_candidate())], explain=True)
+    assert re.findall(r"^  step (\d) ", text, re.MULTILINE) == list("123456789")
+    for source in ("certificate", "log", "predicate", "statement", "policy", "artifact"):
+        assert f"      [{source}] " in text
+    assert "step" not in render_verdicts([judge(make_candidate())])
+
+
+def test_an_explanation_shows_every_attestation() -> None:
+    text = render_verdicts([judge(make_candidate("one.json"), lying("two.json"))], explain=True)
+    assert "\n  one.json\n" in text
+    assert "\n  two.json\n" in text
+    assert "predicate-builder-mismatch: the predicate's builder is 'x'" in text
+
+
+def test_an_examination_says_that_it_is_no_verdict() -> None:
+    text = render_examination([examine(make_candidate("one.json"), FakeVerifier())])
+    assert text.startswith("No verdict")
+    assert "one.json" in text
+    assert re.findall(r"^  step (\d) ", text, re.MULTILINE) == list("3456789")
+    assert not re.search(r"\bverified\b", text)
+
+
+def test_a_question_keeps_its_label() -> None:
+    assert "foo 1.1" in render_verdicts([judge(question=make_question())]).splitlines()[0]

@@ -34,7 +34,8 @@ class _Specs(_Model):
 
 
 class _Versions(_Model):
-    stable: StrictStr
+    # None for a formula that can be built from its repository's head only.
+    stable: StrictStr | None
 
 
 class _Document(_Model):
@@ -57,7 +58,7 @@ class Formula:
     """The short name."""
 
     version: str
-    """The package version with its revision, `1.25.0_1`."""
+    """The package version with its revision, `1.25.0_1`; `HEAD` where there is no stable one."""
 
     bottles: tuple[Bottle, ...]
     """In the order in which the formula declares them."""
@@ -74,8 +75,12 @@ class Formula:
             found = _Document.model_validate(document)
         except ValidationError as error:
             raise FormulaError(summarise(error)) from error
-        version = found.versions.stable + (f"_{found.revision}" if found.revision else "")
         tap, described = found.tap.lower(), found.bottle.stable or _Bottles(files={})
+        if found.versions.stable is None:
+            if described.files:
+                raise FormulaError("bottles without a stable version")
+            return cls(tap, found.name, "HEAD", ())
+        version = found.versions.stable + (f"_{found.revision}" if found.revision else "")
         bottles = []
         for tag, file in described.files.items():
             try:

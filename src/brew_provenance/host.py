@@ -25,7 +25,8 @@ _MACOS = {
     "el_capitan": (10, 11),
     "yosemite": (10, 10),
 }
-_LAST_10 = (10, 16)
+# What macOS 11 and later call themselves to programs built for older ones.
+_COMPATIBLE = (10, 16)
 
 
 class Choice(NamedTuple):
@@ -60,7 +61,9 @@ def macos_name(version: str) -> str | None:
     if re.fullmatch(r"\d+(\.\d+)*", version, re.ASCII) is None:
         return None
     numbers = tuple(int(part) for part in version.split("."))
-    key = numbers[:2] if numbers[0] == _LAST_10[0] else numbers[:1]
+    if numbers[:2] == _COMPATIBLE:
+        return "big_sur"
+    key = numbers[:2] if numbers[0] == _COMPATIBLE[0] else numbers[:1]
     return next((name for name, number in _MACOS.items() if number == key), None)
 
 

@@ -18,7 +18,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictInt,
+    ValidationError,
+)
 
 from brew_provenance.certificate import ClaimError, Claims, WorkflowIdentity
 from brew_provenance.errors import PolicyError
@@ -186,7 +195,7 @@ class Signer(BaseModel):
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_: Annotated[Literal[1], Field(alias="schema")]
+    schema_: Annotated[StrictInt, Field(alias="schema", ge=1, le=1)]
     name: Annotated[str, Field(min_length=1)]
     tap: Annotated[str, AfterValidator(_check_tap)]
     signer: Annotated[tuple[Signer, ...], Field(min_length=1)]
@@ -224,6 +233,10 @@ class Policy:
     tap: str | None = None
     """The tap that it speaks for, `user/repo`; None when it was made from options."""
 
+    def __post_init__(self) -> None:
+        if not self.signers:
+            raise ValueError("a policy names at least one signer")
+
     @property
     def sha256(self) -> str:
         """Digest of what the policy says, whatever the layout of its file."""
@@ -253,7 +266,9 @@ class Policy:
     def from_toml(cls, raw: bytes, source: str, origin: PolicyOrigin) -> Self:
         """Read a policy. Raises PolicyError, which names `source`, when it is not one."""
         try:
-            document = _Document.model_validate(tomllib.loads(raw.decode("utf-8")))
+            document = _Document.model_validate(
+                tomllib.loads(raw.decode("utf-8")), by_alias=True, by_name=False
+            )
         except ValidationError as error:
             raise PolicyError(source, summarise(error), _NEXT_STEP) from error
         except (ValueError, RecursionError) as error:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import NoReturn
+from typing import Final, NoReturn
 
 # The only escapes that can make a string which is no Unicode text.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+MAX_DEPTH: Final = 100
+"""Objects and lists within each other; Python's own limit differs between its versions."""
 
 
 class MalformedJSONError(ValueError):
@@ -44,9 +48,23 @@ def loads(raw: bytes, max_bytes: int) -> object:
         raise MalformedJSONError(f"not JSON: {error}") from error
     except ValueError as error:  # an integer of more digits than Python converts
         raise MalformedJSONError(f"a number out of range: {error}") from error
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+        _refuse_depth(document)
     if b"\\u" in raw and _SURROGATE.search(raw):
         _refuse_surrogates(document)
     return document
+
+
+def _refuse_depth(document: object) -> None:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        containers = [value for value in level if isinstance(value, dict | list)]
+        if not containers:
+            return
+        level = [
+            child for value in containers for child in (value.values() if isinstance(value, dict) else value)
+        ]
+    raise MalformedJSONError(f"nested more than {MAX_DEPTH} deep")
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -240,7 +240,7 @@ def test_a_predicate_is_shown_by_the_paths_of_its_leaves() -> None:
 
 def test_a_predicate_is_shown_no_deeper_and_no_longer_than_people_read() -> None:
     deep: Any = "bottom"
-    for _ in range(50):
+    for _ in range(30):
         deep = {"a": [deep]}
     shown = predicate_sights({"deep": deep})
     assert [value for value, _ in shown.values()] == ["nested deeper than is shown"]

@@ -171,3 +171,12 @@ def test_every_tag_of_a_formula_that_is_read_is_a_tag(tag: str) -> None:
             BottleTag.parse(known) for known in ("arm64_tahoe", "sonoma", tag)
         }
         assert BottleFileName.parse(str(bottle.file_name)) == bottle.file_name
+
+
+def test_a_formula_of_a_head_only_has_no_bottles() -> None:
+    document = {"name": "foo", "tap": "octo/tap", "versions": {"stable": None}, "bottle": {}}
+    formula = Formula.from_json(document)
+    assert (formula.version, formula.bottles) == ("HEAD", ())
+    document["bottle"] = {"stable": {"files": {"sonoma": {"url": "x", "sha256": "a" * 64}}}}
+    with pytest.raises(FormulaError, match="without a stable version"):
+        Formula.from_json(document)

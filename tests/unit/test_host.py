@@ -121,3 +121,7 @@ def test_a_choice_says_why() -> None:
         "for every platform, there is none for arm64_tahoe alone",
         "the first older macOS declared, there is none for arm64_tahoe",
     ]
+
+
+def test_macos_11_and_later_may_call_itself_10_16() -> None:
+    assert macos_name("10.16") == "big_sur"

@@ -85,7 +85,9 @@ def test_what_was_written_is_read(folder: Path) -> None:
     assert found.full_name == NAME
     assert [bottle.digest for bottle in found.bottles] == [SHA256]
     candidates = answer(folder).candidates
-    assert [candidate.source for candidate in candidates] == [f"{BUNDLE_FILE} line {line}" for line in (1, 2)]
+    assert [candidate.source for candidate in candidates] == [
+        f"{BUNDLE_FILE} bundle {line}" for line in (1, 2)
+    ]
     payloads = [candidate.bundle.payload for candidate in candidates if isinstance(candidate.bundle, Bundle)]
     assert payloads == [b'{"number": 1}', b'{"number": 2}']
 

@@ -709,3 +709,19 @@ def test_a_policy_accepts_what_one_of_its_signers_accepts(
     accepted = [signer for signer in signers if not signer.judge(run)]
     judged = make_policy(*signers).judge(run)
     assert judged == accepted[0] if accepted else isinstance(judged, list)
+
+
+@pytest.mark.parametrize("spoil", ["schema = true", "schema = 1.0"])
+def test_schema_version_is_a_number_and_nothing_like_it(spoil: str) -> None:
+    with pytest.raises(PolicyError):
+        from_toml(TOML.replace("schema = 1", spoil))
+
+
+def test_keys_are_written_with_hyphens_only() -> None:
+    with pytest.raises(PolicyError):
+        from_toml(TOML.replace("source-refs", "source_refs"))
+
+
+def test_a_policy_without_signers_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="at least one signer"):
+        Policy("empty", PolicyOrigin.FILE, ())

@@ -89,3 +89,21 @@ def test_a_document_may_be_as_long_as_the_limit_and_not_longer() -> None:
     assert loads(b'"abc"', 5) == "abc"
     with pytest.raises(MalformedJSONError, match="longer than the limit of 4 bytes"):
         loads(b'"abc"', 4)
+
+
+@pytest.mark.parametrize(("depth", "read"), [(100, True), (101, False), (5_000, False)])
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_depth_has_one_limit_whatever_the_interpreter(
+    opening: bytes, closing: bytes, depth: int, *, read: bool
+) -> None:
+    raw = opening * depth + b"1" + closing * depth
+    if read:
+        assert loads(raw, len(raw))
+    else:
+        with pytest.raises(MalformedJSONError, match="nested"):
+            loads(raw, len(raw))
+
+
+def test_many_objects_side_by_side_are_not_deep() -> None:
+    raw = b"[" + b",".join([b'{"a": [1]}'] * 1_000) + b"]"
+    assert len(loads(raw, len(raw))) == 1_000  # type: ignore[arg-type]

@@ -18,14 +18,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from brew_provenance import strictjson
 from brew_provenance.appraise import Candidate
 from brew_provenance.bottle import Digest
-from brew_provenance.bundle import MAX_FILE_BYTES, read_bundles
+from brew_provenance.bundle import MAX_BUNDLE_BYTES, MAX_FILE_BYTES, read_bundles
 from brew_provenance.errors import KitError, NothingMatchedError
 from brew_provenance.findings import Finding
 from brew_provenance.formula import Formula, FormulaError
@@ -47,7 +47,7 @@ _NEXT_STEP = "make the kit again, or copy it again"
 class _Index(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Annotated[Literal[1], Field(alias="schemaVersion")]
+    schema_version: Annotated[StrictInt, Field(alias="schemaVersion", ge=1, le=1)]
     files: dict[str, str]
     """Path in the kit to sha256 in hexadecimal."""
 
@@ -123,7 +123,9 @@ class Kit:
         except (OSError, MalformedJSONError) as error:
             return Answer(findings=(Finding("store-unreadable", f"{relative}: {_why(error)}"),))
         return Answer(
-            tuple(Candidate(f"{relative} line {line}", bundle) for line, bundle in enumerate(bundles, 1))
+            tuple(
+                Candidate(f"{relative} bundle {number}", bundle) for number, bundle in enumerate(bundles, 1)
+            )
         )
 
     def _read_file(self, relative: str) -> bytes:
@@ -148,6 +150,8 @@ def write_kit(
     `formulae` are brew's JSON descriptions by full name; `attestations` the bundles of each digest
     that a store was asked about, none for one that it has none for; `trust` the files TRUSTED_ROOT
     and POLICY. The index is written last, under its name only when all else is there.
+
+    Raises MalformedJSONError for a bundle that is not strict JSON, and OSError.
     """
     files = {_formula_path(name): raw for name, raw in formulae.items()}
     files |= {_bundle_path(digest): _lines(bundles) for digest, bundles in attestations.items() if bundles}
@@ -168,9 +172,8 @@ def write_kit(
 
 
 def _lines(bundles: Sequence[bytes]) -> bytes:
-    return b"".join(
-        json.dumps(json.loads(bundle), separators=(",", ":")).encode() + b"\n" for bundle in bundles
-    )
+    documents = (strictjson.loads(bundle, MAX_BUNDLE_BYTES) for bundle in bundles)
+    return b"".join(json.dumps(document, separators=(",", ":")).encode() + b"\n" for document in documents)
 
 
 def _bundle_path(digest: Digest) -> str:

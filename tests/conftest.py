@@ -7,15 +7,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from brew_provenance.trust import TrustedRoot, public_good_root
 from brew_provenance.verify import Verifier
+
+# The machines are noisy, so that no test is timed; the same examples every time, but for the nightly run.
+settings.register_profile("pull request", deadline=None, derandomize=True)
+settings.register_profile("nightly", deadline=None)
 
 REPOSITORY = Path(__file__).parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="Run with the counts of a nightly run.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("nightly" if config.getoption("--nightly") else "pull request")
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ class Verifier:
             try:
                 result = instance.verify(bundle, digests)
             except Exception as error:  # noqa: BLE001 - the one place; sigstore leaks ValueErrors
-                result = _explain(error)
+                result = _certificate_fault(bundle.certificate) or _explain(error)
             if isinstance(result, Evidence) or result.code != "certificate-untrusted":
                 return result
         return result
@@ -149,12 +149,9 @@ class _Instance:
     def verify(self, bundle: Bundle, digests: Sequence[Digest]) -> Evidence | Finding:
         if bundle.certificate is None or bundle.log_entry is None:
             raise ValueError("a bundle without certificate or log entry is of an unsupported kind")
-        try:
-            # As load_certificate does: what cryptography warns of today it will refuse.
-            with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
-                parsed = SigstoreBundle.from_json(bundle.raw)
-        except Exception as error:  # noqa: BLE001 - one cause has a code of its own, told apart here
-            return _certificate_fault(bundle.certificate) or _explain(error)
+        # As load_certificate does: what cryptography warns of today it will refuse.
+        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+            parsed = SigstoreBundle.from_json(bundle.raw)
         certificate = parsed.signing_certificate
         if fault := _profile_fault(certificate):
             return fault
@@ -200,9 +197,11 @@ class _Instance:
     def _is_trusted(self, timestamp: TimeStampResponse, message: bytes) -> bool:
         time = timestamp.tst_info.gen_time
         for authority in self._root.get_timestamp_authorities():
-            signer, *intermediates, root = authority.certificates(allow_expired=True)
-            builder = VerifierBuilder().tsa_certificate(signer).add_root_certificate(root)
-            for intermediate in intermediates:
+            chain = authority.certificates(allow_expired=True)
+            if len(chain) < 2:  # as sigstore-python: a signer and a root, or nothing to verify with
+                continue
+            builder = VerifierBuilder().tsa_certificate(chain[0]).add_root_certificate(chain[-1])
+            for intermediate in chain[1:-1]:
                 builder = builder.add_intermediate_certificate(intermediate)
             end = authority.validity_period_end
             try:
@@ -214,8 +213,10 @@ class _Instance:
         return False
 
 
-def _certificate_fault(der: bytes) -> Finding | None:
+def _certificate_fault(der: bytes | None) -> Finding | None:
     """Say what is wrong with a certificate on whose account sigstore-python may have failed."""
+    if der is None:
+        return None
     try:
         return _profile_fault(load_certificate(der))
     except ClaimError as error:

@@ -83,7 +83,7 @@ def files(tmp_path: Path, scenario: Scenario) -> Files:
     bundle = tmp_path / "bundle.json"
     bundle.write_bytes(scenario.good())
     root = tmp_path / "root.json"
-    root.write_text(json.dumps(scenario.sigstore.trusted_root()))
+    root.write_text(json.dumps(scenario.sigstore.trusted_root()), encoding="utf-8")
     return Files(tmp_path, artifact, bundle, root)
 
 

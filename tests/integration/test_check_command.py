@@ -68,7 +68,9 @@ def test_every_bottle_of_a_formula(name: str, run: Run, kit: Path) -> None:
     assert {verdict["outcome"] for verdict in document["verdicts"]} == {expected}
     assert document["summary"] == {expected: len(document["verdicts"])}
     schema = Path(bundle_module.__file__).parent / "schemas" / "verdicts-v1.schema.json"
-    jsonschema.validate(document, json.loads(schema.read_text()), cls=jsonschema.Draft202012Validator)
+    jsonschema.validate(
+        document, json.loads(schema.read_text(encoding="utf-8")), cls=jsonschema.Draft202012Validator
+    )
 
 
 def test_kits_own_root_is_not_trusted_by_itself(run: Run, kit: Path) -> None:
@@ -91,11 +93,11 @@ def test_policy_file_is_used_and_named(run: Run, options: list[object], tmp_path
         'schema = 1\nname = "strict"\ntap = "brew-provenance/fixtures"\n[[signer]]\nname = "nightly"\n'
         'source-repository = "brew-provenance/homebrew-fixtures"\nsource-refs = ["refs/heads/main"]\n'
     )
-    policy.write_text(text + 'workflows = [".github/workflows/nightly.yml"]\n')
+    policy.write_text(text + 'workflows = [".github/workflows/nightly.yml"]\n', encoding="utf-8")
     strict = run("check", "hello", *options, "--policy", policy)
-    policy.write_text(text)
+    policy.write_text(text, encoding="utf-8")
     loose = run("check", "hello", *options, "--policy", policy)
-    policy.write_text(text.replace("fixtures", "other"))
+    policy.write_text(text.replace("fixtures", "other"), encoding="utf-8")
     foreign = run("check", "hello", *options, "--policy", policy)
 
     assert (strict.code, loose.code, foreign.code) == (3, 0, 2)
@@ -155,11 +157,15 @@ def _core_kit(folder: Path, at: datetime) -> Path:
     ("spoil", "code", "said"),
     [
         (lambda kit: (kit / "index.json").unlink(), 2, "index.json"),
-        (lambda kit: (kit / "index.json").write_text("{"), 2, "not JSON"),
-        (lambda kit: (kit / "index.json").write_text("{}"), 2, "not a kit's index"),
-        (lambda kit: (kit / "index.json").write_text('{"schemaVersion": 2}'), 2, "not a kit's index"),
+        (lambda kit: (kit / "index.json").write_text("{", encoding="utf-8"), 2, "not JSON"),
+        (lambda kit: (kit / "index.json").write_text("{}", encoding="utf-8"), 2, "not a kit's index"),
         (
-            lambda kit: (kit / "formulae" / TAP / "hello.json").write_text("{}"),
+            lambda kit: (kit / "index.json").write_text('{"schemaVersion": 2}', encoding="utf-8"),
+            2,
+            "not a kit's index",
+        ),
+        (
+            lambda kit: (kit / "formulae" / TAP / "hello.json").write_text("{}", encoding="utf-8"),
             2,
             "not the file that the index",
         ),
@@ -200,12 +206,12 @@ def _append(kit: Path, junk: bytes) -> None:
 
 
 def _forget(kit: Path, part: str) -> None:
-    index = json.loads((kit / "index.json").read_text())
+    index = json.loads((kit / "index.json").read_text(encoding="utf-8"))
     if part == "files":
         index["files"] = {name: digest for name, digest in index["files"].items() if "attest" not in name}
     else:
         index["digests"] = []
-    (kit / "index.json").write_text(json.dumps(index))
+    (kit / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
 @pytest.mark.parametrize(

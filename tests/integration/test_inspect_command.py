@@ -42,7 +42,9 @@ def test_it_shows_predicates_that_nobody_compares(run: Run, files: Files, scenar
         "predicateType": "https://example.com/other",
         "predicate": {"a": [1]},
     }
-    files.bundle.write_text(json.dumps(scenario.sigstore.attest(statement, scenario.job, at=scenario.at)))
+    files.bundle.write_text(
+        json.dumps(scenario.sigstore.attest(statement, scenario.job, at=scenario.at)), encoding="utf-8"
+    )
 
     result = run("inspect", files.bundle, "--trusted-root", files.root, "--offline")
 
@@ -55,7 +57,9 @@ def test_deep_predicate_is_cut(run: Run, files: Files, scenario: Scenario) -> No
     for _ in range(50):
         deep = {"d": deep}
     statement = {**scenario.statement(), "predicateType": "https://example.com/deep", "predicate": deep}
-    files.bundle.write_text(json.dumps(scenario.sigstore.attest(statement, scenario.job, at=scenario.at)))
+    files.bundle.write_text(
+        json.dumps(scenario.sigstore.attest(statement, scenario.job, at=scenario.at)), encoding="utf-8"
+    )
 
     result = run("inspect", files.bundle, "--trusted-root", files.root, "--offline")
 
@@ -70,7 +74,9 @@ def test_predicate_with_very_many_leaves_is_cut(run: Run, files: Files, scenario
         "predicateType": "https://example.com/wide",
         "predicate": {"a": [1] * 5000},
     }
-    files.bundle.write_text(json.dumps(scenario.sigstore.attest(statement, scenario.job, at=scenario.at)))
+    files.bundle.write_text(
+        json.dumps(scenario.sigstore.attest(statement, scenario.job, at=scenario.at)), encoding="utf-8"
+    )
 
     result = run("inspect", files.bundle, "--trusted-root", files.root, "--offline")
 
@@ -86,7 +92,7 @@ def test_json_has_the_published_schema(name: str, run: Run, files: Files, scenar
 
     result = run("inspect", files.bundle, "--trusted-root", files.root, "--offline", "--format", "json")
 
-    schema = json.loads(SCHEMA.read_text())
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     document = json.loads(result.out)
     jsonschema.validate(document, schema, cls=jsonschema.Draft202012Validator)

@@ -135,7 +135,7 @@ def test_good_signature_that_is_no_attestation_is_unattested(
     run: Run, files: Files, scenario: Scenario
 ) -> None:
     signed = scenario.sigstore.sign_message(scenario.artifact, scenario.job, at=scenario.at)
-    files.bundle.write_text(json.dumps(signed))
+    files.bundle.write_text(json.dumps(signed), encoding="utf-8")
 
     result = run("verify", files.artifact, "--bundle", files.bundle, *files.arguments)
 
@@ -212,7 +212,7 @@ def test_bundle_file_that_cannot_be_read_is_named_and_never_verified(
 
 @pytest.mark.parametrize("content", ["[]", "7", '"text"', "null", "{}", '{"mediaType": {}}'])
 def test_json_that_is_no_bundle_is_rejected(content: str, run: Run, files: Files) -> None:
-    files.bundle.write_text(content)
+    files.bundle.write_text(content, encoding="utf-8")
 
     result = run("verify", files.artifact, "--bundle", files.bundle, *files.arguments)
 
@@ -255,7 +255,7 @@ def test_output_file_is_written_whole(run: Run, files: Files) -> None:
     result = run(*arguments, "--output", target, "--format", "json")
 
     assert (result.code, result.out) == (0, "")
-    assert json.loads(target.read_text())["verdicts"][0]["outcome"] == "verified"
+    assert json.loads(target.read_text(encoding="utf-8"))["verdicts"][0]["outcome"] == "verified"
     assert not list(files.folder.glob("*.unfinished"))
 
 
@@ -275,7 +275,7 @@ def test_full_disk_is_an_error_and_not_a_success(files: Files) -> None:
             [*command, *map(str, files.arguments)],
             stdout=full,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
 
@@ -288,7 +288,7 @@ def test_reader_that_goes_away_is_no_traceback(files: Files) -> None:
     command = [sys.executable, "-m", "brew_provenance", "inspect", str(files.bundle), "--offline"]
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, encoding="utf-8", check=False)
     os.close(writer)
 
     assert done.returncode == 2
@@ -322,7 +322,7 @@ def test_claims_cannot_write_to_the_terminal(run: Run, files: Files, scenario: S
         {"name": "\x1b[2J\x1b[32mverified\u202e\nverified  hello", "digest": {"sha256": scenario.digest}}
     ]
     bundle = scenario.sigstore.attest(statement, scenario.job, at=scenario.at)
-    files.bundle.write_text(json.dumps(bundle))
+    files.bundle.write_text(json.dumps(bundle), encoding="utf-8")
 
     result = run("verify", files.artifact, "--bundle", files.bundle, *files.arguments, "--explain")
 
@@ -349,13 +349,13 @@ def test_json_has_the_published_schema(
     if name == "other":
         files.bundle.write_bytes(Scenario(sigstore=scenario.sigstore, artifact=b"another").good())
     elif name == "unreadable kind":
-        files.bundle.write_text("{}")
+        files.bundle.write_text("{}", encoding="utf-8")
 
     result = run(
         "verify", files.artifact, "--bundle", files.bundle, *files.arguments, "--format", "json", *explain
     )
 
-    schema = json.loads((SCHEMAS / "verdicts-v1.schema.json").read_text())
+    schema = json.loads((SCHEMAS / "verdicts-v1.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(result.out), schema, cls=jsonschema.Draft202012Validator)
     assert result.out.isascii()

@@ -40,7 +40,6 @@ def run_script(repository: Path, *arguments: str) -> tuple[int, str, str]:
     run = subprocess.run(
         [sys.executable, repository / "scripts" / "fixtures", *arguments],
         capture_output=True,
-        text=True,
         encoding="utf-8",
         check=False,
     )

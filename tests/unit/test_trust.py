@@ -210,7 +210,7 @@ def test_expired_metadata_is_not_believed(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_cache_that_cannot_be_written_is_no_failure(tmp_path: Path, repository: Repository) -> None:
     blocked = tmp_path / "file"
-    blocked.write_text("in the way")
+    blocked.write_text("in the way", encoding="utf-8")
 
     root = public_good_root(blocked, offline=False, now=NOW, fetcher=repository)
 
@@ -222,7 +222,7 @@ def test_cache_that_cannot_be_written_is_no_failure(tmp_path: Path, repository: 
 def test_stamp_that_is_no_past_time_does_not_hold_back_a_refresh(
     stamp: str, tmp_path: Path, repository: Repository
 ) -> None:
-    (tmp_path / "refreshed").write_text(stamp)
+    (tmp_path / "refreshed").write_text(stamp, encoding="utf-8")
 
     assert public_good_root(tmp_path, offline=False, now=NOW, fetcher=repository).raw == NEW_ROOT
 
@@ -236,7 +236,7 @@ def test_installation_without_its_root_is_an_error(monkeypatch: pytest.MonkeyPat
 
 def test_file_with_one_root_over_several_lines(tmp_path: Path) -> None:
     path = tmp_path / "root.json"
-    path.write_text(json.dumps(json.loads(NEW_ROOT), indent=1))
+    path.write_text(json.dumps(json.loads(NEW_ROOT), indent=1), encoding="utf-8")
 
     (root,) = read_trusted_roots(path)
 

@@ -1,0 +1,198 @@
+"""What the step around Sigstore's cryptography adds: times, several roots, and refusals with a code."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sigstore.errors import Error as SigstoreError
+
+from brew_provenance.bottle import Digest
+from brew_provenance.bundle import Bundle, read_bundle
+from brew_provenance.errors import TrustError
+from brew_provenance.evidence import Evidence, TimeSource
+from brew_provenance.findings import Finding
+from brew_provenance.sandbox.envelope import read_signature
+from brew_provenance.sandbox.scenario import Scenario
+from brew_provenance.trust import TrustedRoot
+from brew_provenance.verify import Verifier
+
+
+@pytest.fixture(scope="module")
+def scenario() -> Scenario:
+    return Scenario()
+
+
+def root_of(scenario: Scenario, name: str = "virtual", **changes: Any) -> TrustedRoot:
+    document = {**scenario.sigstore.trusted_root(), **changes}
+    return TrustedRoot(name, json.dumps(document).encode(), built_in=False)
+
+
+def answer(verifier: Verifier, document: dict[str, Any]) -> Evidence | Finding:
+    bundle = read_bundle(json.dumps(document).encode())
+    assert isinstance(bundle, Bundle)
+    return verifier.verify(bundle, ())
+
+
+def times(evidence: Evidence | Finding) -> list[TimeSource]:
+    assert isinstance(evidence, Evidence), evidence
+    return [verified.source for verified in evidence.times]
+
+
+def test_every_source_of_time_that_verifies_is_in_the_evidence(scenario: Scenario) -> None:
+    verifier = Verifier([root_of(scenario)])
+    attest = scenario.sigstore.attest
+    promised = attest(scenario.statement(), scenario.job, at=scenario.at)
+    stamped = attest(scenario.statement(), scenario.job, at=scenario.at, log="rekor-v2")
+    both = attest(scenario.statement(), scenario.job, at=scenario.at, timestamps=True)
+
+    assert times(answer(verifier, promised)) == [TimeSource.LOG]
+    assert times(answer(verifier, stamped)) == [TimeSource.AUTHORITY]
+    assert times(answer(verifier, both)) == [TimeSource.LOG, TimeSource.AUTHORITY]
+
+
+def test_timestamp_that_does_not_verify_is_not_in_the_evidence(scenario: Scenario) -> None:
+    verifier = Verifier([root_of(scenario)])
+    bundle = scenario.bundle()
+    right = scenario.sigstore.timestamp_authority
+    signature = read_signature(bundle["dsseEnvelope"])
+    early = scenario.at - timedelta(days=365)
+    stamps = [
+        scenario.other.timestamp_authority.stamp(signature, early),
+        right.stamp(b"something else", early),
+        right.stamp(signature, scenario.at),
+    ]
+    bundle["verificationMaterial"]["timestampVerificationData"] = {
+        "rfc3161Timestamps": [{"signedTimestamp": base64.b64encode(stamp).decode()} for stamp in stamps]
+    }
+
+    evidence = answer(verifier, bundle)
+
+    assert times(evidence) == [TimeSource.LOG, TimeSource.AUTHORITY]
+    assert isinstance(evidence, Evidence)
+    assert {verified.time for verified in evidence.times} == {scenario.at}
+
+
+@pytest.mark.parametrize("start", ["2026-03-01T12:00:01Z", "2099-01-01T00:00:00Z"])
+def test_timestamp_outside_its_authoritys_validity_is_not_in_the_evidence(
+    start: str, scenario: Scenario
+) -> None:
+    (authority,) = scenario.sigstore.trusted_root()["timestampAuthorities"]
+    later = {**authority, "validFor": {"start": start}}
+    verifier = Verifier([root_of(scenario, timestampAuthorities=[later])])
+    both = scenario.sigstore.attest(scenario.statement(), scenario.job, at=scenario.at, timestamps=True)
+
+    assert times(answer(verifier, both)) == [TimeSource.LOG]
+
+
+def test_root_without_timestamp_authority_refuses_timestamps(scenario: Scenario) -> None:
+    verifier = Verifier([root_of(scenario, timestampAuthorities=[])])
+    stamped = scenario.sigstore.attest(scenario.statement(), scenario.job, at=scenario.at, timestamps=True)
+
+    refused = answer(verifier, stamped)
+
+    assert isinstance(refused, Finding)
+    assert refused.code == "timestamp-authority-unknown"
+
+
+def test_right_root_is_found_among_several_and_named(scenario: Scenario) -> None:
+    other = TrustedRoot("other", json.dumps(scenario.other.trusted_root()).encode(), built_in=False)
+    verifier = Verifier([other, root_of(scenario, "right")])
+
+    evidence = answer(verifier, scenario.bundle())
+
+    assert isinstance(evidence, Evidence)
+    assert evidence.trusted_root == "right"
+    assert len(verifier.roots) == 2
+
+
+def test_roots_are_never_mixed(scenario: Scenario) -> None:
+    """The certificate authority of one root with the log of another is no root that anybody gave."""
+    logs = {name: scenario.other.trusted_root()[name] for name in ("tlogs", "ctlogs")}
+    mixed = root_of(scenario, **logs)
+    other = TrustedRoot("other", json.dumps(scenario.other.trusted_root()).encode(), built_in=False)
+
+    refused = answer(Verifier([other, mixed]), scenario.bundle())
+
+    assert isinstance(refused, Finding)
+    assert refused.code == "sct-invalid"
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"tlogs": []}, "no root has a transparency log"),
+        ({"certificateAuthorities": []}, "not a usable trusted root"),
+        ({"tlogs": [{}]}, "not a usable trusted root"),
+        (
+            {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=9"},
+            "not a usable trusted root",
+        ),
+        ({"unknown": 1}, "not a usable trusted root"),
+    ],
+)
+def test_root_that_cannot_be_used_is_an_error(
+    changes: dict[str, Any], cause: str, scenario: Scenario
+) -> None:
+    with pytest.raises(TrustError, match=cause):
+        Verifier([root_of(scenario, **changes)])
+
+
+def test_no_root_is_an_error() -> None:
+    with pytest.raises(TrustError, match="no trusted root"):
+        Verifier([])
+
+
+def test_message_signature_needs_the_digest_that_it_is_over(scenario: Scenario) -> None:
+    verifier = Verifier([root_of(scenario)])
+    bundle = read_bundle(
+        json.dumps(scenario.sigstore.sign_message(scenario.artifact, scenario.job, at=scenario.at)).encode()
+    )
+    assert isinstance(bundle, Bundle)
+
+    good = verifier.verify(bundle, [Digest("sha256", scenario.digest)])
+    other = verifier.verify(bundle, [Digest("sha256", "0" * 64)])
+    unknown = verifier.verify(bundle, [Digest("sha512", "0" * 128)])
+
+    assert isinstance(good, Evidence)
+    assert good.payload_type is None
+    assert isinstance(other, Finding)
+    assert other.code == "message-digest-mismatch"
+    assert isinstance(unknown, Finding)
+    assert unknown.code == "not-an-attestation"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RuntimeError("a bug of a library"), "verification-crashed"),
+        (ValueError("malformed"), "bundle-malformed"),
+        (SigstoreError("something new"), "verification-failed"),
+        (SigstoreError(), "verification-failed"),
+    ],
+)
+def test_whatever_is_raised_is_a_finding(
+    error: Exception, code: str, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> object:
+        raise error
+
+    monkeypatch.setattr("sigstore.verify.Verifier.verify_dsse", fail)
+
+    refused = answer(Verifier([root_of(scenario)]), scenario.bundle())
+
+    assert isinstance(refused, Finding)
+    assert refused.code == code
+
+
+def test_unsupported_kind_is_not_handed_to_sigstore(scenario: Scenario) -> None:
+    bundle = scenario.bundle()
+    bundle["verificationMaterial"]["tlogEntries"][0]["kindVersion"] = {"kind": "intoto", "version": "0.0.2"}
+
+    refused = answer(Verifier([root_of(scenario)]), bundle)
+
+    assert isinstance(refused, Finding)
+    assert refused.code == "unsupported-intoto-log-entry"

@@ -35,7 +35,8 @@ RETRY_INTERVAL: Final = timedelta(hours=1)
 """How long after a failed look the next one is tried."""
 
 _TUF_URL = "https://tuf-repo-cdn.sigstore.dev"
-_TUF_TIMEOUT_SECONDS = 5
+# For one attempt, of which urllib3 makes up to four; a failure is not repeated for an hour.
+_TUF_TIMEOUT_SECONDS = 3
 _TARGET = "trusted_root.json"
 
 
@@ -163,7 +164,7 @@ class _TufCache:
         """Note when the repository was looked at; a folder that cannot be written is no failure."""
         stamp = self._succeeded if succeeded else self._failed
         try:
-            stamp.parent.mkdir(parents=True, exist_ok=True)
+            _make_private(stamp.parent)
             stamp.write_text(now.astimezone(UTC).isoformat(), encoding="ascii")
         except OSError:
             return
@@ -183,8 +184,8 @@ class _TufCache:
         from tuf.ngclient.updater import Updater  # noqa: PLC0415
 
         try:
-            self._metadata.mkdir(parents=True, exist_ok=True)
-            self._targets.mkdir(parents=True, exist_ok=True)
+            for folder in (self._metadata, self._targets):
+                _make_private(folder)
             updater = Updater(
                 metadata_dir=str(self._metadata),
                 metadata_base_url=_TUF_URL,
@@ -222,6 +223,11 @@ def _cached_repository(folder: Path) -> FetcherInterface:
             yield path.read_bytes()
 
     return CachedRepository()
+
+
+def _make_private(folder: Path) -> None:
+    for path in (*reversed(folder.parents), folder):
+        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _older(stamp: Path, now: datetime, than: timedelta) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 from brew_provenance.evidence import Evidence
 from brew_provenance.explain import ExplainedStep, explain_assessment, explain_question
-from brew_provenance.findings import Finding
+from brew_provenance.findings import Finding, Severity
 from brew_provenance.policy import Gives, PolicyOrigin
 from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
 
@@ -115,9 +115,13 @@ def _limits(verdict: Verdict) -> Iterator[str]:
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+    faults = [finding for finding in findings if finding.reason.severity is not Severity.NOTE]
     for finding in findings:
-        yield _line(finding.code, f"{finding.reason.means.removesuffix('.')}: {finding.detail}")
-    for advice in dict.fromkeys(finding.reason.advice for finding in findings):
+        if finding in faults:
+            yield _line(finding.code, f"{finding.reason.means.removesuffix('.')}: {finding.detail}")
+        else:
+            yield _line("note", finding.detail)
+    for advice in dict.fromkeys(finding.reason.advice for finding in faults):
         yield _line("next", advice)
 
 

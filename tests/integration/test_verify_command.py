@@ -256,7 +256,21 @@ def test_output_file_is_written_whole(run: Run, files: Files) -> None:
 
     assert (result.code, result.out) == (0, "")
     assert json.loads(target.read_text(encoding="utf-8"))["verdicts"][0]["outcome"] == "verified"
-    assert not list(files.folder.glob("*.unfinished"))
+    assert len(list(files.folder.iterdir())) == 4
+
+
+def test_output_may_be_a_device(run: Run, files: Files) -> None:
+    arguments = ["verify", files.artifact, "--bundle", files.bundle, *files.arguments]
+
+    assert run(*arguments, "--output", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_output_directory_is_an_error(run: Run, files: Files) -> None:
+    result = run("inspect", files.bundle, "--offline", "--output", files.folder)
+
+    assert result.code == 2
+    assert str(files.folder) in result.err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,14 +109,27 @@ def write_result(text: str, output_file: Path | None) -> None:
                 "standard output", error.strerror or str(error), "make room, or give --output"
             ) from error
         return
-    unfinished = output_file.with_name(f"{output_file.name}.unfinished")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(output_file)
+        _replace_file(output_file, text)
     except OSError as error:
-        raise InputError(
-            str(output_file), error.strerror or str(error), "give --output a file that can be written"
-        ) from error
+        next_step = "give --output a file that can be written"
+        raise InputError(str(output_file), error.strerror or str(error), next_step) from error
+
+
+def _replace_file(path: Path, text: str) -> None:
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")  # a pipe or a device, which nothing can take the place of
+        return
+    # Under a name that nobody can have prepared, and readable as a result should be.
+    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(unfinished).chmod(0o644)
+        Path(unfinished).replace(path)
+    except OSError:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
 
 
 def write_verdicts(

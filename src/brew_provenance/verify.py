@@ -88,6 +88,9 @@ _MESSAGES = tuple(
     )
 )
 
+# What a root finds that is not the one of the bundle's instance.
+_OTHER_INSTANCE = {"certificate-untrusted", "timestamp-unverified", "timestamp-authority-unknown"}
+
 # ClientTrustConfig is sigstore's public way to read a trusted root that is not a file.
 _NO_SIGNING = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"}
 
@@ -127,15 +130,17 @@ class Verifier:
         """
         if bundle.unsupported:
             return bundle.unsupported
-        result: Evidence | Finding = Finding("certificate-untrusted", "no trusted root was tried")
+        findings = []
         for instance in self._instances:
             try:
                 result = instance.verify(bundle, digests)
             except Exception as error:  # noqa: BLE001 - the one place; sigstore leaks ValueErrors
                 result = _certificate_fault(bundle.certificate) or _explain(error)
-            if isinstance(result, Evidence) or result.code != "certificate-untrusted":
+            if isinstance(result, Evidence):
                 return result
-        return result
+            findings.append(result)
+        # The root that knows the signer's authority says what is wrong; the others only that they don't.
+        return min(findings, key=lambda finding: finding.code in _OTHER_INSTANCE)
 
 
 class _Instance:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -98,15 +99,31 @@ def test_root_without_timestamp_authority_refuses_timestamps(scenario: Scenario)
     assert refused.code == "timestamp-authority-unknown"
 
 
-def test_right_root_is_found_among_several_and_named(scenario: Scenario) -> None:
+@pytest.mark.parametrize("logged", [Scenario.bundle, Scenario.bundle_v2])
+@pytest.mark.parametrize("right_first", [True, False])
+def test_right_root_is_found_among_several_and_named(
+    logged: Callable[[Scenario], dict[str, Any]], scenario: Scenario, *, right_first: bool
+) -> None:
     other = TrustedRoot("other", json.dumps(scenario.other.trusted_root()).encode(), built_in=False)
-    verifier = Verifier([other, root_of(scenario, "right")])
+    roots = [root_of(scenario, "right"), other]
 
-    evidence = answer(verifier, scenario.bundle())
+    evidence = answer(Verifier(roots if right_first else roots[::-1]), logged(scenario))
 
     assert isinstance(evidence, Evidence)
     assert evidence.trusted_root == "right"
-    assert len(verifier.roots) == 2
+
+
+@pytest.mark.parametrize("right_first", [True, False])
+def test_root_that_knows_the_authority_says_what_is_wrong(scenario: Scenario, *, right_first: bool) -> None:
+    other = TrustedRoot("other", json.dumps(scenario.other.trusted_root()).encode(), built_in=False)
+    roots = [root_of(scenario, "right"), other]
+    bundle = scenario.bundle()
+    bundle["dsseEnvelope"]["signatures"][0]["sig"] = base64.b64encode(b"no signature").decode()
+
+    refused = answer(Verifier(roots if right_first else roots[::-1]), bundle)
+
+    assert isinstance(refused, Finding)
+    assert refused.code == "envelope-signature-invalid"
 
 
 def test_roots_are_never_mixed(scenario: Scenario) -> None:

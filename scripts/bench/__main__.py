@@ -1,6 +1,6 @@
 """Measure what the design promises, as ratios of two things timed in turn in one run.
 
-    .venv/bin/python scripts/bench [one-shot] [batch] [start]
+    .venv/bin/python scripts/bench [one-shot] [real] [batch] [start]
 
 Each figure is the median of the ratios pair by pair, with the smallest and the largest: the speed of a
 machine drifts, and a ratio of neighbours does not. Nothing here passes or fails.
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -38,7 +39,7 @@ from brew_provenance.sandbox.instance import LogVersion, VirtualSigstore
 from brew_provenance.sandbox.rehearsal import SIGNED_AT, make_kit
 from brew_provenance.sandbox.wire import encode_json
 from brew_provenance.subject import Question
-from brew_provenance.trust import TrustedRoot
+from brew_provenance.trust import TrustedRoot, public_good_root
 from brew_provenance.verdict import Basis, Outcome
 from brew_provenance.verify import Verifier
 
@@ -132,6 +133,32 @@ def measure_batch() -> list[Figure]:
     return figures
 
 
+def measure_real() -> list[Figure]:
+    """Time real attestations of the data folder in the same way, where it is at hand."""
+    folder = (
+        Path(os.environ.get("BREW_PROVENANCE_DATA") or FIXTURES.parents[1] / "shared" / "data") / "bundles"
+    )
+    with tempfile.TemporaryDirectory() as cache:
+        root = public_good_root(Path(cache), offline=True, now=datetime.now(UTC))
+    ours, theirs = Verifier([root]), _sigstore_verifier(root.raw)
+    accepted = []
+    for path in sorted(folder.glob("*.json")):
+        bundle = read_bundle(path.read_bytes())
+        if (
+            isinstance(bundle, Bundle)
+            and bundle.payload_type
+            and isinstance(ours.verify(bundle, ()), Evidence)
+        ):
+            accepted.append(bundle.raw)
+    if not accepted:
+        click.echo(f"no real bundles in {folder}", err=True)
+        return []
+    bundles = accepted * (BATCH_BUNDLES // len(accepted))
+    run, reference = partial(_verify_all, ours, bundles), partial(_sigstore_all, theirs, bundles)
+    what = f"from bytes to evidence, {len(accepted)} real bundles / from_json and verify_dsse"
+    return [Figure(what, compare(run, reference, BATCH_PAIRS), 1.15)]
+
+
 class _AnyCertificate(VerificationPolicy):
     def verify(self, cert: object) -> None:
         """Accept."""
@@ -179,7 +206,12 @@ def _sha256(path: Path) -> str:
     return files[path.name.split(".")[-4]]["sha256"]
 
 
-_PARTS: Final = {"one-shot": measure_one_shot, "batch": measure_batch, "start": measure_start}
+_PARTS: Final = {
+    "one-shot": measure_one_shot,
+    "real": measure_real,
+    "batch": measure_batch,
+    "start": measure_start,
+}
 
 
 @click.command()

@@ -16,7 +16,7 @@ class FormulaError(ValueError):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class _File(_Model):
@@ -44,7 +44,9 @@ class _Document(_Model):
     versions: _Versions
     revision: Annotated[StrictInt, Field(ge=0)] = 0
     # brew writes an empty list for a formula without bottles.
-    bottle: Annotated[_Specs, BeforeValidator(lambda value: {} if value == [] else value)] = _Specs()
+    bottle: Annotated[_Specs, BeforeValidator(lambda value: {} if value == [] else value)] = Field(
+        default_factory=_Specs
+    )
 
 
 @dataclass(frozen=True)

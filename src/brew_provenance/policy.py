@@ -88,6 +88,7 @@ class Signer(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        defer_build=True,
         alias_generator=lambda name: name.replace("_", "-"),
         validate_by_name=True,
         validate_by_alias=True,
@@ -193,7 +194,7 @@ class Signer(BaseModel):
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     schema_: Annotated[StrictInt, Field(alias="schema", ge=1, le=1)]
     name: Annotated[str, Field(min_length=1)]

@@ -32,8 +32,9 @@ _ALGORITHMS = ("sha256", "sha512")
 
 
 class _Model(BaseModel):
-    # in-toto's parsing rules: a consumer ignores fields that it does not know.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # in-toto's parsing rules: a consumer ignores fields that it does not know. Built when first used,
+    # so that a model within another is not built twice while a command starts.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Subject(_Model):
@@ -58,7 +59,7 @@ class Statement(_Model):
 class Workflow(BaseModel):
     """`externalParameters.workflow` of both build types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     ref: StrictStr
     repository: StrictStr
@@ -77,7 +78,7 @@ class GitHubParameters(_Model):
 class InternalParameters(_Model):
     """`internalParameters` of both build types."""
 
-    github: GitHubParameters = GitHubParameters()
+    github: GitHubParameters = Field(default_factory=GitHubParameters)
 
 
 class Dependency(_Model):
@@ -92,8 +93,8 @@ class BuildDefinition(_Model):
 
     build_type: Annotated[StrictStr, Field(alias="buildType")]
     external_parameters: Annotated[dict[str, Any], Field(alias="externalParameters")]
-    internal_parameters: Annotated[InternalParameters, Field(alias="internalParameters")] = (
-        InternalParameters()
+    internal_parameters: Annotated[InternalParameters, Field(alias="internalParameters")] = Field(
+        default_factory=InternalParameters
     )
     resolved_dependencies: Annotated[list[Dependency], Field(alias="resolvedDependencies")] = Field(
         default_factory=list
@@ -116,7 +117,7 @@ class RunDetails(_Model):
     """`runDetails` of SLSA provenance v1."""
 
     builder: Builder
-    metadata: Metadata = Metadata()
+    metadata: Metadata = Field(default_factory=Metadata)
 
 
 class Provenance(_Model):

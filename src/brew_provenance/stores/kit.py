@@ -45,7 +45,7 @@ _NEXT_STEP = "make the kit again, or copy it again"
 
 
 class _Index(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     schema_version: Annotated[StrictInt, Field(alias="schemaVersion", ge=1, le=1)]
     files: dict[str, str]

@@ -23,6 +23,7 @@ _FILE_NAME = re.compile(
 )
 # A formula's name in brew: HOMEBREW_TAP_FORMULA_NAME_REGEX in `tap_constants.rb`, less a leading sign.
 _FORMULA_NAME = re.compile(r"\w[\w@+.-]*", re.ASCII)
+_CACHE_PREFIX = re.compile(r"\A[0-9a-f]{64}--", re.ASCII)
 _TAG = re.compile(r"(?:(?P<arch>arm64|x86_64|aarch64|arm|intel|ppc64le|ppc)_)?(?P<system>[a-z][a-z0-9_]*)")
 _STANDARD_ARCH = {"intel": "x86_64", "arm": "arm64", "aarch64": "arm64"}
 
@@ -157,6 +158,16 @@ class BottleFileName:
     def __str__(self) -> str:
         rebuild = f".{self.rebuild}" if self.rebuild else ""
         return f"{self.formula}--{self.version}.{self.tag}.bottle{rebuild}.tar.gz"
+
+
+def claimed_bottle_name(file_name: str) -> str | None:
+    """Return the bottle that a file claims to be by its name; None when it claims to be none.
+
+    In brew's download cache the digest of the URL stands before the bottle's own name
+    (`AbstractFileDownloadStrategy#cached_location`).
+    """
+    name = _CACHE_PREFIX.sub("", file_name, count=1)
+    return name if is_bottle_name(name) else None
 
 
 def is_bottle_name(text: str) -> bool:

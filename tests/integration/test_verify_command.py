@@ -107,6 +107,15 @@ def test_file_named_as_another_bottle_is_rejected(run: Run, files: Files) -> Non
     assert "subject-name-mismatch" in result.out
 
 
+def test_file_in_brews_cache_is_the_bottle_that_its_name_ends_in(run: Run, files: Files) -> None:
+    cached = files.artifact.rename(files.folder / f"{'ab' * 32}--{files.artifact.name}")
+    other = files.folder / f"{'ab' * 32}--hello--2.12.2.arm64_sonoma.bottle.tar.gz"
+    other.write_bytes(cached.read_bytes())
+
+    assert run("verify", cached, "--bundle", files.bundle, *files.arguments).code == 0
+    assert run("verify", other, "--bundle", files.bundle, *files.arguments).code == 3
+
+
 def test_changed_artifact_is_rejected(run: Run, files: Files) -> None:
     files.artifact.write_bytes(b"something else")
 

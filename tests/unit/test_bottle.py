@@ -14,6 +14,7 @@ from brew_provenance.bottle import (
     BottleFileName,
     BottleTag,
     Digest,
+    claimed_bottle_name,
     hash_stream,
     is_bottle_name,
     is_hex_digest,
@@ -216,3 +217,21 @@ def test_a_stream_is_hashed_whole_with_both_algorithms(content: bytes) -> None:
         Digest("sha256", hashlib.sha256(content).hexdigest()),
         Digest("sha512", hashlib.sha512(content).hexdigest()),
     )
+
+
+@pytest.mark.parametrize(
+    ("file_name", "claimed"),
+    [
+        ("ack--3.7.0.all.bottle.tar.gz", "ack--3.7.0.all.bottle.tar.gz"),
+        # A recorded vector of brew's cache (Homebrew/homebrew-core#177384).
+        (
+            "c0b363089f9bdea9ea776ac5a818e39c35ac0d2d71b0cf904cc3d94f3b87f61b--ack--3.7.0.all.bottle.tar.gz",
+            "ack--3.7.0.all.bottle.tar.gz",
+        ),
+        (f"{'a' * 63}--ack--3.7.0.all.bottle.tar.gz", f"{'a' * 63}--ack--3.7.0.all.bottle.tar.gz"),
+        (f"{'a' * 64}--ack-3.7.0.bottle_manifest.json", None),
+        ("artifact.whl", None),
+    ],
+)
+def test_a_file_claims_to_be_the_bottle_that_its_name_ends_in(file_name: str, claimed: str | None) -> None:
+    assert claimed_bottle_name(file_name) == claimed

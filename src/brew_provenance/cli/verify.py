@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from brew_provenance.appraise import appraise
-from brew_provenance.bottle import Digest, hash_stream, is_bottle_name
+from brew_provenance.bottle import Digest, claimed_bottle_name, hash_stream
 from brew_provenance.cli import options
 from brew_provenance.errors import InputError, UsageError
 from brew_provenance.policy import GITHUB_ACTIONS_ISSUER, policy_for_repository
@@ -122,8 +122,7 @@ def _ask(artifact: str, subject_name: str | None, predicate_type: str) -> Questi
             raise InputError(
                 artifact, error.strerror or str(error), "give a file that can be read"
             ) from error
-    # A file that is named as a bottle claims to be that bottle.
-    name = subject_name or (path.name if is_bottle_name(path.name) else None)
+    name = subject_name or claimed_bottle_name(path.name)
     return Question(artifact, digests, name, predicate_type=predicate_type)
 
 

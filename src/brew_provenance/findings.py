@@ -175,6 +175,12 @@ _TABLE = [
     ),
     *_rows(
         Step.CRYPTOGRAPHY,
+        Severity.UNRESOLVED,
+        ("unsupported-trusted-root", "No trusted root is of an instance with a transparency log.",
+         "Give a trusted root of an instance with a log, such as Sigstore's public-good one."),
+    ),
+    *_rows(
+        Step.CRYPTOGRAPHY,
         Severity.NOT_APPLICABLE,
         ("not-an-attestation", "The bundle holds a signature over the artifact and not an attestation.", _NONE),
     ),

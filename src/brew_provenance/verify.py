@@ -108,18 +108,14 @@ class Verifier:
     def __init__(self, roots: Sequence[TrustedRoot]) -> None:
         """Load `roots`.
 
-        Roots without a transparency log (GitHub's own instance) cannot be used yet and are passed
-        over. Raises TrustError when a root is malformed or none can be used.
+        Roots without a transparency log (GitHub's own instance) cannot be used yet: nothing verifies
+        under them. Raises TrustError when there is no root, or one is malformed.
         """
+        if not roots:
+            raise TrustError("the trusted root", "there is none", "give one with --trusted-root")
         self.roots = tuple(roots)
         """The roots as given, for naming them in a verdict."""
         self._instances = [instance for root in roots if (instance := _load(root)) is not None]
-        if not self._instances:
-            raise TrustError(
-                ", ".join(root.name for root in roots) or "no trusted root",
-                "no root has a transparency log to verify with",
-                "give a trusted root of an instance with a log, such as Sigstore's public-good one",
-            )
 
     def verify(self, bundle: Bundle, digests: Sequence[Digest]) -> Evidence | Finding:
         """Verify `bundle` under each root in turn, one root at a time.
@@ -130,6 +126,8 @@ class Verifier:
         """
         if bundle.unsupported:
             return bundle.unsupported
+        if not self._instances:
+            return Finding("unsupported-trusted-root", ", ".join(root.name for root in self.roots))
         findings = []
         for instance in self._instances:
             try:

@@ -292,11 +292,15 @@ def test_predicates_of_both_eras_are_accepted(data: Path, public_good: TrustedRo
     }
 
 
-def test_github_instances_root_alone_cannot_be_used_yet(data: Path) -> None:
+def test_github_instances_root_alone_judges_nothing_yet(data: Path) -> None:
     roots = read_trusted_roots(data / "roots" / "github-instance.trusted_root.json")
+    its_own = UNSUPPORTED[0]
+    public_good = next(row for row in ROWS if row.file.startswith("playwright") and row.outcome is V)
 
-    with pytest.raises(Exception, match="no root has a transparency log"):
-        Verifier(roots)
+    for row, code in ((its_own, its_own.code), (public_good, "unsupported-trusted-root")):
+        verdict = _judge(row, data, roots)
+        assert verdict.outcome is X
+        assert [finding.code for finding in verdict.assessments[0].faults] == [code]
 
 
 def test_older_public_good_root_still_verifies(data: Path) -> None:

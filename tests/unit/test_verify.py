@@ -141,7 +141,6 @@ def test_roots_are_never_mixed(scenario: Scenario) -> None:
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"tlogs": []}, "no root has a transparency log"),
         ({"certificateAuthorities": []}, "not a usable trusted root"),
         ({"tlogs": [{}]}, "not a usable trusted root"),
         (
@@ -158,8 +157,15 @@ def test_root_that_cannot_be_used_is_an_error(
         Verifier([root_of(scenario, **changes)])
 
 
+def test_root_without_log_judges_nothing(scenario: Scenario) -> None:
+    refused = answer(Verifier([root_of(scenario, tlogs=[])]), scenario.bundle())
+
+    assert isinstance(refused, Finding)
+    assert refused.code == "unsupported-trusted-root"
+
+
 def test_no_root_is_an_error() -> None:
-    with pytest.raises(TrustError, match="no trusted root"):
+    with pytest.raises(TrustError, match="there is none"):
         Verifier([])
 
 

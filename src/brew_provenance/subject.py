@@ -45,6 +45,10 @@ class Question:
     predicate_type: str = PROVENANCE_V1
     """The kind of attestation that is asked for."""
 
+    def __post_init__(self) -> None:
+        if not self.digests:
+            raise ValueError("nothing is known of the artifact's bytes")
+
     @property
     def is_bottle(self) -> bool:
         """Whether the artifact is a bottle, by its formula or by its name."""

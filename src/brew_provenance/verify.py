@@ -33,13 +33,14 @@ from sigstore.models import ClientTrustConfig
 from sigstore.models import TrustedRoot as SigstoreRoot
 from sigstore.verify import Verifier as SigstoreVerifier
 
+from brew_provenance import strictjson
 from brew_provenance.bottle import Digest
 from brew_provenance.bundle import Bundle
 from brew_provenance.certificate import ClaimError, Claims, load_certificate
 from brew_provenance.errors import TrustError
 from brew_provenance.evidence import Evidence, TimeSource, VerifiedTime
 from brew_provenance.findings import Finding
-from brew_provenance.trust import TrustedRoot
+from brew_provenance.trust import MAX_ROOT_BYTES, TrustedRoot
 
 # What sigstore-python says, told apart. Its texts are no contract: one that is not found here is
 # still a rejection, as verification-failed, and the tests hold this table against the release in use.
@@ -255,8 +256,8 @@ def _profile_fault(certificate: Certificate) -> Finding | None:
 
 def _load(root: TrustedRoot) -> _Instance | None:
     try:
-        document = json.loads(root.raw)
-        if not document.get("tlogs"):
+        document = strictjson.loads(root.raw, MAX_ROOT_BYTES)
+        if isinstance(document, dict) and not document.get("tlogs"):
             return None
         config = ClientTrustConfig.from_json(
             json.dumps(

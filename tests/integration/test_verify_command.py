@@ -247,6 +247,20 @@ def test_file_that_cannot_be_opened_is_named(where: str, fault: str, run: Run, f
     _never_verified(result)
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens and cannot be read")
+@pytest.mark.parametrize("where", ["artifact", "bundle"])
+def test_file_that_opens_and_cannot_be_read_is_named(where: str, run: Run, files: Files) -> None:
+    path: Path = getattr(files, where)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+
+    result = run("verify", files.artifact, "--bundle", files.bundle, *files.arguments)
+
+    assert result.code == 2
+    assert str(path) in result.err
+    _never_verified(result)
+
+
 def test_output_that_cannot_be_written_is_an_error(run: Run, files: Files) -> None:
     target = files.folder / "absent" / "out.txt"
 

@@ -294,3 +294,8 @@ def test_a_bottle_is_never_another_version_or_rebuild(
     named = make_bottle(version=attested, rebuild=attested_rebuild, tag="sonoma")
     found = find(make_question(bottle), make_subject(str(named.file_name)))
     assert isinstance(found, Subject) == ((version, rebuild) == (attested, attested_rebuild))
+
+
+def test_nothing_can_be_asked_of_bytes_that_nothing_is_known_of() -> None:
+    with pytest.raises(ValueError, match="nothing is known"):
+        Question("artifact", ())

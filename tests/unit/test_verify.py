@@ -157,6 +157,12 @@ def test_root_that_cannot_be_used_is_an_error(
         Verifier([root_of(scenario, **changes)])
 
 
+@pytest.mark.parametrize("raw", [b"", b"[]", b"7", b"{", b'{"tlogs": [1], "tlogs": []}'])
+def test_root_that_is_no_document_is_an_error(raw: bytes) -> None:
+    with pytest.raises(TrustError, match="not a usable trusted root"):
+        Verifier([TrustedRoot("bad", raw, built_in=False)])
+
+
 def test_root_without_log_judges_nothing(scenario: Scenario) -> None:
     refused = answer(Verifier([root_of(scenario, tlogs=[])]), scenario.bundle())
 

@@ -45,12 +45,7 @@ from brew_provenance.verify import Verifier
     metavar="FILE",
     help="Use this policy instead of the built-in or derived one.",
 )
-@options.trusted_root
-@options.offline
-@options.output_format("text", "json")
-@options.output
-@options.explain
-@options.no_color
+@options.for_verdicts
 def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     names: Sequence[str],
     kit_folder: Path,

@@ -65,10 +65,20 @@ def output_format(*formats: str) -> _Decorator:
     )
 
 
+def for_verdicts(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of all commands that reach verdicts."""
+    for option in (no_color, explain, output, output_format("text", "json"), offline, trusted_root):
+        command = option(command)
+    return command
+
+
 def read_limited(path: Path, limit: int, what: str) -> bytes:
     """Read a whole file. Raises InputError when it cannot be read, or is longer than `limit` bytes."""
     with open_input(path, what) as stream:
-        raw = stream.read(limit + 1)
+        try:
+            raw = stream.read(limit + 1)
+        except OSError as error:
+            raise InputError(str(path), error.strerror or str(error), f"give {what}") from error
     if len(raw) > limit:
         raise InputError(str(path), f"longer than the limit of {limit:,} bytes", f"give {what}")
     return raw

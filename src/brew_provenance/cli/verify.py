@@ -59,12 +59,7 @@ from brew_provenance.verify import Verifier
     metavar="URL",
     help="The OIDC issuer that the certificate has to name, exactly.",
 )
-@options.trusted_root
-@options.offline
-@options.output_format("text", "json")
-@options.output
-@options.explain
-@options.no_color
+@options.for_verdicts
 def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     artifact: str,
     bundle_files: Sequence[Path],

@@ -32,6 +32,7 @@ from pydantic import (
 from brew_provenance.certificate import ClaimError, Claims, WorkflowIdentity
 from brew_provenance.errors import PolicyError
 from brew_provenance.evidence import Evidence
+from brew_provenance.files import FileTooLongError, read_bounded
 from brew_provenance.findings import Finding
 from brew_provenance.statement import summarise
 from brew_provenance.subject import SubjectNaming
@@ -280,11 +281,11 @@ class Policy:
 def read_policy(path: Path) -> Policy:
     """Read a policy file. Raises PolicyError when it cannot be read or is not a policy."""
     try:
-        if path.stat().st_size > MAX_POLICY_BYTES:
-            raise PolicyError(str(path), f"longer than the limit of {MAX_POLICY_BYTES:,} bytes", _NEXT_STEP)
-        raw = path.read_bytes()
+        raw = read_bounded(path, MAX_POLICY_BYTES)
     except OSError as error:
         raise PolicyError(str(path), error.strerror or str(error), "give a readable file") from error
+    except FileTooLongError as error:
+        raise PolicyError(str(path), str(error), _NEXT_STEP) from error
     return Policy.from_toml(raw, str(path), PolicyOrigin.FILE)
 
 

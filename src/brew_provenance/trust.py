@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from brew_provenance import strictjson
 from brew_provenance.errors import TrustError
+from brew_provenance.files import FileTooLongError, read_bounded
 from brew_provenance.findings import Finding
 from brew_provenance.strictjson import MalformedJSONError
 
@@ -74,11 +75,11 @@ def read_trusted_roots(path: Path) -> list[TrustedRoot]:
     """
     next_step = "give a file made by `gh attestation trusted-root`, or a Sigstore trusted_root.json"
     try:
-        if path.stat().st_size > MAX_ROOT_BYTES:
-            raise TrustError(str(path), f"longer than the limit of {MAX_ROOT_BYTES:,} bytes", next_step)
-        raw = path.read_bytes()
+        raw = read_bounded(path, MAX_ROOT_BYTES)
     except OSError as error:
         raise TrustError(str(path), error.strerror or str(error), next_step) from error
+    except FileTooLongError as error:
+        raise TrustError(str(path), str(error), next_step) from error
     lines = [line for line in raw.split(b"\n") if line.strip()]
     documents = lines if len(lines) > 1 and lines[1].startswith(b"{") else [raw]
     roots = []

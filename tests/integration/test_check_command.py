@@ -236,6 +236,15 @@ def test_what_names_nothing_is_a_usage_error(
     assert "verified" not in result.out
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device without end")
+@pytest.mark.parametrize("option", ["--trusted-root", "--policy"])
+def test_file_without_end_is_given_up(option: str, run: Run, kit: Path) -> None:
+    result = run("check", f"{TAP}/hello", "--kit", kit, "--offline", option, "/dev/zero", "--all-tags")
+
+    assert result.code == 2
+    assert "/dev/zero: longer than the limit" in result.err
+
+
 def test_json_output_carries_the_basis(run: Run, options: list[object]) -> None:
     document = json.loads(run("check", "hello", *options, "--format", "json", "--explain").out)
 

@@ -16,6 +16,7 @@ from platformdirs import user_cache_path
 from brew_provenance.appraise import Candidate
 from brew_provenance.bundle import MAX_FILE_BYTES, read_bundles
 from brew_provenance.errors import InputError
+from brew_provenance.files import FileTooLongError, read_bounded
 from brew_provenance.reports import json as json_report
 from brew_provenance.reports import text as text_report
 from brew_provenance.strictjson import MalformedJSONError
@@ -74,14 +75,12 @@ def for_verdicts(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def read_limited(path: Path, limit: int, what: str) -> bytes:
     """Read a whole file. Raises InputError when it cannot be read, or is longer than `limit` bytes."""
-    with open_input(path, what) as stream:
-        try:
-            raw = stream.read(limit + 1)
-        except OSError as error:
-            raise InputError(str(path), error.strerror or str(error), f"give {what}") from error
-    if len(raw) > limit:
-        raise InputError(str(path), f"longer than the limit of {limit:,} bytes", f"give {what}")
-    return raw
+    try:
+        return read_bounded(path, limit)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or str(error), f"give {what}") from error
+    except FileTooLongError as error:
+        raise InputError(str(path), str(error), f"give {what}") from error
 
 
 def read_candidates(path: Path) -> list[Candidate]:

@@ -27,6 +27,7 @@ from brew_provenance.appraise import Candidate
 from brew_provenance.bottle import Digest
 from brew_provenance.bundle import MAX_BUNDLE_BYTES, MAX_FILE_BYTES, read_bundles
 from brew_provenance.errors import KitError, NothingMatchedError
+from brew_provenance.files import FileTooLongError, read_bounded
 from brew_provenance.findings import Finding
 from brew_provenance.formula import Formula, FormulaError
 from brew_provenance.statement import summarise
@@ -66,13 +67,13 @@ class Kit:
         self._folder = folder
         path = folder / INDEX
         try:
-            raw = _read(path, MAX_INDEX_BYTES)
+            raw = read_bounded(path, MAX_INDEX_BYTES)
             self._index = _Index.model_validate(strictjson.loads(raw, MAX_INDEX_BYTES))
         except OSError as error:
             raise KitError(str(path), error.strerror or str(error), "give the folder of a kit") from error
         except ValidationError as error:
             raise KitError(str(path), f"not a kit's index: {summarise(error)}", _NEXT_STEP) from error
-        except MalformedJSONError as error:
+        except (MalformedJSONError, FileTooLongError) as error:
             raise KitError(str(path), str(error), _NEXT_STEP) from error
         self._digests = frozenset(self._index.digests)
 
@@ -104,7 +105,7 @@ class Kit:
         try:
             raw = self._read_file(relative)
             formula = Formula.from_json(strictjson.loads(raw, MAX_FILE_BYTES))
-        except (OSError, _AlteredError, MalformedJSONError, FormulaError) as error:
+        except (OSError, _AlteredError, FileTooLongError, MalformedJSONError, FormulaError) as error:
             raise KitError(str(self._folder / relative), _why(error), _NEXT_STEP) from error
         if formula.full_name != full_name:
             raise KitError(str(self._folder / relative), f"describes {formula.full_name}", _NEXT_STEP)
@@ -120,7 +121,7 @@ class Kit:
             bundles = read_bundles(self._read_file(relative))
         except _AlteredError as error:
             return Answer(findings=(Finding("kit-file-altered", str(error)),))
-        except (OSError, MalformedJSONError) as error:
+        except (OSError, FileTooLongError, MalformedJSONError) as error:
             return Answer(findings=(Finding("store-unreadable", f"{relative}: {_why(error)}"),))
         return Answer(
             tuple(
@@ -129,7 +130,7 @@ class Kit:
         )
 
     def _read_file(self, relative: str) -> bytes:
-        raw = _read(self._folder / relative, MAX_FILE_BYTES)
+        raw = read_bounded(self._folder / relative, MAX_FILE_BYTES)
         if hashlib.sha256(raw).hexdigest() != self._index.files.get(relative):
             raise _AlteredError(f"{relative} is not the file that the index lists")
         return raw
@@ -182,14 +183,6 @@ def _bundle_path(digest: Digest) -> str:
 
 def _formula_path(full_name: str) -> str:
     return f"formulae/{full_name}.json"
-
-
-def _read(path: Path, limit: int) -> bytes:
-    with path.open("rb") as stream:
-        raw = stream.read(limit + 1)
-    if len(raw) > limit:
-        raise MalformedJSONError(f"longer than the limit of {limit:,} bytes")
-    return raw
 
 
 def _why(error: Exception) -> str:

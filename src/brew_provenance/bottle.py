@@ -11,6 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final, Self
+from urllib.parse import quote
 
 ALL_TAG: Final = "all"
 """The tag of a bottle that is for every platform."""
@@ -26,6 +27,11 @@ _FORMULA_NAME = re.compile(r"\w[\w@+.-]*", re.ASCII)
 _CACHE_PREFIX = re.compile(r"\A[0-9a-f]{64}--", re.ASCII)
 _TAG = re.compile(r"(?:(?P<arch>arm64|x86_64|aarch64|arm|intel|ppc64le|ppc)_)?(?P<system>[a-z][a-z0-9_]*)")
 _STANDARD_ARCH = {"intel": "x86_64", "arm": "arm64", "aarch64": "arm64"}
+
+# GitHubPackages::URL_REGEX in brew's `github_packages.rb`.
+_GITHUB_PACKAGES = re.compile(r"(?:https://ghcr\.io/v2/|docker://ghcr\.io/)[\w-]+/[\w-]+", re.ASCII)
+# What Ruby's ERB::Util.url_encode leaves as it is.
+_URL_SAFE = "-_.~"
 
 _CHUNK = 1 << 20
 
@@ -179,6 +185,19 @@ def is_bottle_name(text: str) -> bool:
     return True
 
 
+def bottle_url(root_url: str, file_name: BottleFileName, digest: Digest) -> str:
+    """Return where brew publishes a bottle under a root URL.
+
+    Registries of GitHub Packages hold blobs by digest; anything else holds files, under a name with
+    one dash where the local name has two (brew's `Utils::Bottles.path_resolved_basename`).
+    """
+    if _GITHUB_PACKAGES.match(root_url):
+        image = file_name.formula.replace("@", "/").replace("+", "x")
+        return f"{root_url}/{image}/blobs/{digest}"
+    rest = str(file_name).removeprefix(f"{file_name.formula}--")
+    return f"{root_url}/{quote(f'{file_name.formula}-{rest}', safe=_URL_SAFE)}"
+
+
 @dataclass(frozen=True)
 class Bottle:
     """One bottle as a formula describes it."""
@@ -203,6 +222,9 @@ class Bottle:
 
     url: str
     """Where the bottle is published, on the default domain."""
+
+    line: int | None = None
+    """The line of its digest in the formula's file, counted from 1, where that is known."""
 
     @property
     def file_name(self) -> BottleFileName:

@@ -14,7 +14,7 @@ from tests.integration.conftest import Run
 
 from brew_provenance import bundle as bundle_module
 from brew_provenance.bottle import Digest
-from brew_provenance.formula import Formula
+from brew_provenance.formula.apijson import read_formula
 from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
 from brew_provenance.sandbox.instance import VirtualSigstore
 from brew_provenance.sandbox.rehearsal import SIGNED_AT
@@ -138,7 +138,7 @@ def _core_kit(folder: Path, at: datetime) -> Path:
             }
         },
     }
-    (bottle,) = Formula.from_json(described).bottles
+    (bottle,) = read_formula(described).bottles
     name = expected_name(Question("hello", (bottle.digest,), bottle=bottle), SubjectNaming.URL_AND_FILE_NAME)
     job = ActionsJob(
         repository="trailofbits/homebrew-brew-verify",

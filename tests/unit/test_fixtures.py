@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from brew_provenance.bottle import BottleFileName
-from brew_provenance.formula import Formula
+from brew_provenance.formula.apijson import read_formula
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TAP = REPOSITORY / "formula-fixtures"
@@ -153,7 +153,7 @@ def test_a_bottle_is_laid_out_as_brew_lays_it_out(path: Path) -> None:
 @pytest.mark.parametrize("path", FORMULAE, ids=lambda path: path.stem)
 def test_the_api_describes_the_formula(path: Path) -> None:
     document = read_json(TAP / "api" / f"{path.stem}.json")
-    formula = Formula.from_json(document)
+    formula = read_formula(document)
     assert formula.full_name == f"brew-provenance/fixtures/{path.stem}"
     assert {bottle.tag: bottle.digest.value for bottle in formula.bottles} == ruby_digests(path.stem)
     assert all((TAP / "bottles" / str(bottle.file_name)).is_file() for bottle in formula.bottles)

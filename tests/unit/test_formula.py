@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.builders import DROP, OTHER_SHA256, SHA256, Json, altered
 
 from brew_provenance.bottle import Bottle, BottleFileName, BottleTag
-from brew_provenance.formula import Formula, FormulaError
+from brew_provenance.formula import FormulaError
+from brew_provenance.formula.apijson import read_formula
 
 URL = "https://ghcr.io/v2/octo/tap/foo/blobs/sha256:"
 FILES = ("bottle", "stable", "files")
@@ -39,7 +40,7 @@ FORMULA: Json = {
 
 
 def test_a_formula_gives_its_bottles_in_the_order_in_which_it_declares_them() -> None:
-    formula = Formula.from_json(FORMULA)
+    formula = read_formula(FORMULA)
     assert (formula.full_name, formula.version) == ("octo/tap/foo@2", "1.1")
     assert formula.bottles == (
         Bottle("octo/tap", "foo@2", "1.1", 0, "arm64_tahoe", SHA256, URL + "a" * 64),
@@ -59,14 +60,14 @@ def test_a_formula_gives_its_bottles_in_the_order_in_which_it_declares_them() ->
 )
 def test_revision_and_rebuild_are_part_of_the_file_name(revision: object, rebuild: object, name: str) -> None:
     document = altered(FORMULA, (("revision",), revision), (("bottle", "stable", "rebuild"), rebuild))
-    assert str(Formula.from_json(document).bottles[1].file_name) == name
+    assert str(read_formula(document).bottles[1].file_name) == name
 
 
 def test_a_tap_is_read_without_regard_to_case_and_a_digest_too() -> None:
     document = altered(
         FORMULA, (("tap",), "Octo/Tap"), ((*FILES, "sonoma", "sha256"), OTHER_SHA256.value.upper())
     )
-    formula = Formula.from_json(document)
+    formula = read_formula(document)
     assert formula.tap == "octo/tap"
     assert formula.bottles[1].tap == "octo/tap"
     assert formula.bottles[1].digest == OTHER_SHA256
@@ -74,7 +75,7 @@ def test_a_tap_is_read_without_regard_to_case_and_a_digest_too() -> None:
 
 @pytest.mark.parametrize("bottle", [{}, [], {"stable": None}, {"stable": {"files": {}}}, {"head": {}}, DROP])
 def test_a_formula_may_have_no_bottles(bottle: object) -> None:
-    assert Formula.from_json(altered(FORMULA, (("bottle",), bottle))).bottles == ()
+    assert read_formula(altered(FORMULA, (("bottle",), bottle))).bottles == ()
 
 
 @pytest.mark.parametrize(
@@ -123,13 +124,13 @@ def test_a_formula_may_have_no_bottles(bottle: object) -> None:
 )
 def test_a_description_that_cannot_be_used_is_refused(path: tuple[str, ...], value: object) -> None:
     with pytest.raises(FormulaError, match=r"."):
-        Formula.from_json(altered(FORMULA, (path, value)))
+        read_formula(altered(FORMULA, (path, value)))
 
 
 @pytest.mark.parametrize("document", [None, [], "x", 1, {}])
 def test_what_is_no_description_is_refused(document: object) -> None:
     with pytest.raises(FormulaError):
-        Formula.from_json(document)
+        read_formula(document)
 
 
 SCRAPS: st.SearchStrategy[Any] = st.one_of(
@@ -153,7 +154,7 @@ PLACES: list[tuple[Any, ...]] = [
 @given(st.sampled_from(PLACES), SCRAPS)
 def test_any_value_in_any_place_is_read_or_refused(place: tuple[Any, ...], scrap: object) -> None:
     try:
-        formula = Formula.from_json(altered(FORMULA, (place, scrap)))
+        formula = read_formula(altered(FORMULA, (place, scrap)))
     except FormulaError:
         return
     assert all(bottle.formula == formula.name for bottle in formula.bottles)
@@ -163,7 +164,7 @@ def test_any_value_in_any_place_is_read_or_refused(place: tuple[Any, ...], scrap
 def test_every_tag_of_a_formula_that_is_read_is_a_tag(tag: str) -> None:
     document = altered(FORMULA, ((*FILES, tag), {"url": "x", "sha256": "b" * 64}))
     try:
-        formula = Formula.from_json(document)
+        formula = read_formula(document)
     except FormulaError:
         return
     for bottle in formula.bottles:
@@ -175,8 +176,8 @@ def test_every_tag_of_a_formula_that_is_read_is_a_tag(tag: str) -> None:
 
 def test_a_formula_of_a_head_only_has_no_bottles() -> None:
     document = {"name": "foo", "tap": "octo/tap", "versions": {"stable": None}, "bottle": {}}
-    formula = Formula.from_json(document)
+    formula = read_formula(document)
     assert (formula.version, formula.bottles) == ("HEAD", ())
     document["bottle"] = {"stable": {"files": {"sonoma": {"url": "x", "sha256": "a" * 64}}}}
     with pytest.raises(FormulaError, match="without a stable version"):
-        Formula.from_json(document)
+        read_formula(document)

@@ -8,7 +8,8 @@ import pytest
 
 from brew_provenance.bottle import BottleTag
 from brew_provenance.errors import UsageError
-from brew_provenance.host import choose_tag, host_tag, macos_name
+from brew_provenance.host import choose_tag, host_tag
+from brew_provenance.macos import macos_name
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from brew_provenance import strictjson
 from brew_provenance.bottle import ALL_TAG, Bottle, Digest
 from brew_provenance.errors import InputError, NothingMatchedError
 from brew_provenance.formula import Formula, FormulaError
+from brew_provenance.formula.apijson import read_formula
 from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
 from brew_provenance.sandbox.forgery import FORGERIES
 from brew_provenance.sandbox.instance import VirtualSigstore
@@ -114,7 +115,7 @@ def _forge(sigstore: VirtualSigstore, job: ActionsJob, bottle: Bottle, fixtures:
 
 def _read_formula(path: Path) -> Formula:
     try:
-        return Formula.from_json(strictjson.loads(path.read_bytes(), _MAX_FORMULA_BYTES))
+        return read_formula(strictjson.loads(path.read_bytes(), _MAX_FORMULA_BYTES))
     except OSError as error:
         raise InputError(str(path), error.strerror or str(error), "give a readable folder") from error
     except (MalformedJSONError, FormulaError) as error:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -30,6 +30,7 @@ from brew_provenance.errors import KitError, NothingMatchedError
 from brew_provenance.files import FileTooLongError, read_bounded
 from brew_provenance.findings import Finding
 from brew_provenance.formula import Formula, FormulaError
+from brew_provenance.formula.apijson import read_formula
 from brew_provenance.statement import summarise
 from brew_provenance.stores import Answer
 from brew_provenance.strictjson import MalformedJSONError
@@ -104,12 +105,16 @@ class Kit:
         relative = _formula_path(full_name)
         try:
             raw = self._read_file(relative)
-            formula = Formula.from_json(strictjson.loads(raw, MAX_FILE_BYTES))
+            formula = read_formula(strictjson.loads(raw, MAX_FILE_BYTES))
         except (OSError, _AlteredError, FileTooLongError, MalformedJSONError, FormulaError) as error:
             raise KitError(str(self._folder / relative), _why(error), _NEXT_STEP) from error
         if formula.full_name != full_name:
             raise KitError(str(self._folder / relative), f"describes {formula.full_name}", _NEXT_STEP)
         return formula
+
+    def formulae(self) -> Iterator[Formula]:
+        """Yield every formula that the kit describes. Raises KitError for one that cannot be used."""
+        return (self.formula(name) for name in sorted(self._index.formulae))
 
     def _answer(self, digest: Digest) -> Answer:
         if str(digest) not in self._digests:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from brew_provenance.formula import Formula
@@ -19,3 +20,6 @@ class Tap(Protocol):
 
         Raises NothingMatchedError, with close matches, when there is none of that name.
         """
+
+    def formulae(self) -> Iterator[Formula]:
+        """Yield every formula of the tap, in the order of their names."""

@@ -1,0 +1,147 @@
+"""Formulae as Homebrew's JSON describes them (`Formula#to_hash` in brew's `formula.rb`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+from brew_provenance.bottle import Bottle, Digest
+from brew_provenance.formula import (
+    Dependency,
+    Formula,
+    FormulaError,
+    Source,
+    named_bottle,
+    package_version,
+)
+from brew_provenance.statement import summarise
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+
+
+class _File(_Model):
+    url: StrictStr
+    sha256: StrictStr
+
+
+class _Bottles(_Model):
+    rebuild: Annotated[StrictInt, Field(ge=0)] = 0
+    root_url: StrictStr | None = None
+    files: dict[StrictStr, _File]
+
+
+class _Specs(_Model):
+    stable: _Bottles | None = None
+
+
+class _Versions(_Model):
+    # None for a formula that can be built from its repository's head only.
+    stable: StrictStr | None
+
+
+class _Url(_Model):
+    url: StrictStr
+    tag: StrictStr | None = None
+    revision: StrictStr | None = None
+    checksum: StrictStr | None = None
+
+
+class _Urls(_Model):
+    stable: _Url | None = None
+
+
+class _Checksum(_Model):
+    sha256: StrictStr | None = None
+
+
+class _Variation(_Model):
+    dependencies: list[StrictStr] | None = None
+
+
+class _Document(_Model):
+    name: StrictStr
+    tap: StrictStr
+    versions: _Versions
+    revision: Annotated[StrictInt, Field(ge=0)] = 0
+    version_scheme: Annotated[StrictInt, Field(ge=0)] = 0
+    # brew writes an empty list for a formula without bottles.
+    bottle: Annotated[_Specs, BeforeValidator(lambda value: {} if value == [] else value)] = Field(
+        default_factory=_Specs
+    )
+    urls: _Urls = Field(default_factory=_Urls)
+    aliases: list[StrictStr] = []
+    dependencies: list[StrictStr] = []
+    variations: Annotated[
+        dict[StrictStr, _Variation], BeforeValidator(lambda value: {} if value == [] else value)
+    ] = Field(default_factory=dict)
+    deprecated: StrictBool = False
+    deprecation_reason: StrictStr | None = None
+    disabled: StrictBool = False
+    disable_reason: StrictStr | None = None
+    ruby_source_path: StrictStr | None = None
+    ruby_source_checksum: _Checksum | None = None
+    tap_git_head: StrictStr | None = None
+
+
+def read_formula(document: object) -> Formula:
+    """Read brew's JSON for one formula. Raises FormulaError when it is not that."""
+    try:
+        found = _Document.model_validate(document)
+    except ValidationError as error:
+        raise FormulaError(summarise(error)) from error
+    tap, described = found.tap.lower(), found.bottle.stable or _Bottles(files={})
+    if found.versions.stable is None and described.files:
+        raise FormulaError("bottles without a stable version")
+    version = package_version(found.versions.stable, found.revision)
+    stable, checksum = found.urls.stable, found.ruby_source_checksum
+    return Formula(
+        tap,
+        found.name,
+        version,
+        tuple(
+            named_bottle(
+                Bottle(tap, found.name, version, described.rebuild, tag, _digest(tag, file), file.url)
+            )
+            for tag, file in described.files.items()
+        ),
+        root_url=described.root_url,
+        dependencies=tuple(_dependencies(found)),
+        source=Source(stable.url, stable.checksum, stable.tag, stable.revision) if stable else None,
+        revision=found.revision,
+        version_scheme=found.version_scheme,
+        aliases=tuple(found.aliases),
+        deprecated=(found.deprecation_reason or "no reason given") if found.deprecated else None,
+        disabled=(found.disable_reason or "no reason given") if found.disabled else None,
+        path=found.ruby_source_path,
+        file_sha256=checksum.sha256 if checksum else None,
+        commit=found.tap_git_head,
+    )
+
+
+def _digest(tag: str, file: _File) -> Digest:
+    try:
+        return Digest("sha256", file.sha256.lower())
+    except ValueError as error:
+        raise FormulaError(f"bottle {tag}: {error}") from error
+
+
+def _dependencies(found: _Document) -> Iterator[Dependency]:
+    """Yield the general ones, and those of the tags for which brew found others."""
+    other = {tag: v.dependencies for tag, v in found.variations.items() if v.dependencies is not None}
+    denied = tuple(f"not:tag:{tag}" for tag in other)
+    yield from (Dependency(name, denied) for name in found.dependencies)
+    for tag, names in other.items():
+        yield from (Dependency(name, (f"tag:{tag}",)) for name in names)

@@ -53,7 +53,7 @@ def appraise(
     among them decides before any bundle is looked at. No candidate at all means that a store
     answered and has none.
     """
-    faults = [finding for finding in findings if finding.reason.severity is not Severity.NOTE]
+    faults = [finding for finding in findings if finding.is_fault]
     assessments: list[Assessment] = []
     if not faults:
         assessed = [_assess(candidate, question, verifier, basis.policy) for candidate in candidates]

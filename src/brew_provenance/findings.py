@@ -84,6 +84,9 @@ _POLICY = "If this signer is meant to be trusted, name it in a policy; otherwise
 _LIES = "The signer wrote a predicate that its own certificate contradicts; do not use the artifact."
 _LATER = "Nothing is known to be wrong; this version cannot judge this kind of bundle."
 _RETRY = "Nothing is known to be wrong; repair or fetch the input again."
+_STORE = "Nothing is known to be wrong with the artifact; report what the store answered, and try again later."
+_AGAIN = "Nothing is known to be wrong; try again."
+_NETWORK = "Nothing is known to be wrong; look at the network, or use --offline with a kit."
 _NONE = "Nothing to do: this bundle speaks of something else."
 
 
@@ -99,6 +102,28 @@ _TABLE = [
         ("store-has-no-answer", "The store was not asked about this digest, or does not cover it.",
          "Make a kit that covers it, or ask the store itself."),
         ("store-unreadable", "The store's answer could not be read.", _RETRY),
+        ("store-row-empty", "The store lists an attestation without the bundle and without a link to it.", _STORE),
+        ("store-row-other-digest", "The store answered with an attestation of another artifact.", _STORE),
+        ("link-expired", "The store's link to a bundle does not work, though it was asked for anew.", _STORE),
+        ("repository-not-visible", "The repository whose attestations are asked for does not exist, or is private.",
+         "Compare the name of the tap; for a private repository, set HOMEBREW_GITHUB_API_TOKEN."),
+        ("rate-limited", "The store answers no more requests for now.",
+         "Wait until the time that is named, or set HOMEBREW_GITHUB_API_TOKEN, which raises the limit."),
+        ("access-denied", "The store refuses the request.", "Look at the token's rights, or go without a token."),
+        ("request-refused", "The store does not accept the request.", _STORE),
+        ("server-failed", "The store failed, several times.", _AGAIN),
+        ("answer-unexpected", "The store's answer is not of the form that it documents.", _STORE),
+        ("answer-unreadable", "The answer is damaged.", _AGAIN),
+        ("answer-too-long", "The answer is longer than anything that could be meant.", _STORE),
+        ("answer-timed-out", "No answer came in time.", _AGAIN),
+        ("time-budget-spent", "The time allowed for the network was used up.", _AGAIN),
+        ("connection-failed", "No connection could be made.", _NETWORK),
+        ("connection-broken", "The connection broke.", _AGAIN),
+        ("host-not-found", "The name of the host could not be resolved.", _NETWORK),
+        ("tls-failed", "The host could not prove to be the one that was asked for.",
+         "Something stands between this machine and the host; look at the proxy and at the clock."),
+        ("redirect-refused", "The answer leads to another host.", _STORE),
+        ("url-refused", "The answer leads to an address that is not asked.", _STORE),
         ("kit-file-altered", "A file of the kit does not have the digest that its index gives.",
          "Make the kit again, or copy it again, and compare."),
     ),
@@ -245,6 +270,10 @@ _TABLE = [
     *_rows(
         Step.RESOLVE,
         Severity.NOTE,
+        ("gone-from-store", "The store does not list an attestation any more that it gave before.",
+         "Ask the tap why it was deleted; the attestation that this machine kept still verifies, or does not, by itself."),
+        ("cache-not-written", "The local cache cannot be written.", "Make room, or repair the folder's rights."),
+        ("token-refused", "The token does not work.", "Renew the token, or unset it; none is needed for public taps."),
         ("trusted-root-note", "Something about the trusted root is worth knowing.", "Nothing, unless it was meant to be newer."),
     ),
     *_rows(
@@ -294,3 +323,8 @@ class Finding:
     def reason(self) -> Reason:
         """The row of the table."""
         return REASONS[self.code]
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it keeps what it is about from being accepted."""
+        return self.reason.severity is not Severity.NOTE

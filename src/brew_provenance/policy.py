@@ -240,6 +240,11 @@ class Policy:
             raise ValueError("a policy names at least one signer")
 
     @property
+    def source_repositories(self) -> tuple[str, ...]:
+        """The repositories whose attestations can satisfy it, `OWNER/REPO`, in the order of the signers."""
+        return tuple(dict.fromkeys(signer.source_repository for signer in self.signers))
+
+    @property
     def sha256(self) -> str:
         """Digest of what the policy says, whatever the layout of its file."""
         canonical = "\n".join(signer.model_dump_json(by_alias=True) for signer in self.signers)

@@ -68,12 +68,12 @@ class Assessment:
     @property
     def faults(self) -> tuple[Finding, ...]:
         """The findings that keep the attestation from being accepted."""
-        return tuple(f for f in self.findings if f.reason.severity is not Severity.NOTE)
+        return tuple(f for f in self.findings if f.is_fault)
 
     @property
     def notes(self) -> tuple[Finding, ...]:
         """The findings that change nothing."""
-        return tuple(f for f in self.findings if f.reason.severity is Severity.NOTE)
+        return tuple(f for f in self.findings if not f.is_fault)
 
     @property
     def severity(self) -> Severity | None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from brew_provenance.evidence import Evidence
 from brew_provenance.explain import ExplainedStep, explain_assessment, explain_question
-from brew_provenance.findings import Finding, Severity
+from brew_provenance.findings import Finding
 from brew_provenance.policy import Gives, PolicyOrigin
 from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
 
@@ -115,7 +115,7 @@ def _limits(verdict: Verdict) -> Iterator[str]:
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
-    faults = [finding for finding in findings if finding.reason.severity is not Severity.NOTE]
+    faults = [finding for finding in findings if finding.is_fault]
     for finding in findings:
         if finding in faults:
             yield _line(finding.code, f"{finding.reason.means.removesuffix('.')}: {finding.detail}")

@@ -19,7 +19,10 @@ class Answer:
     """The bundles, each readable or with the reason why not."""
 
     findings: tuple[Finding, ...] = ()
-    """Why the store could not answer, when it could not."""
+    """Why the store could not answer, when it could not; and notes."""
+
+    remembered: bool = False
+    """Whether the store itself was not asked this time."""
 
 
 class Store(Protocol):
@@ -29,5 +32,5 @@ class Store(Protocol):
     def name(self) -> str:
         """What a verdict calls it."""
 
-    def resolve(self, digests: Sequence[Digest]) -> Mapping[Digest, Answer]:
-        """Return an answer for every one of `digests`."""
+    def resolve(self, digests: Sequence[Digest], *, fresh: bool = False) -> Mapping[Digest, Answer]:
+        """Return an answer for every one of `digests`; no remembered one where it has to be `fresh`."""

@@ -83,7 +83,12 @@ class Kit:
         """What a verdict calls the kit."""
         return f"kit {self._folder}"
 
-    def resolve(self, digests: Sequence[Digest]) -> Mapping[Digest, Answer]:
+    def resolve(
+        self,
+        digests: Sequence[Digest],
+        *,
+        fresh: bool = False,  # noqa: ARG002 - a kit remembers nothing else
+    ) -> Mapping[Digest, Answer]:
         """Return what the kit holds for each of `digests`."""
         return {digest: self._answer(digest) for digest in digests}
 

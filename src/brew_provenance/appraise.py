@@ -177,7 +177,7 @@ def _is_provenance(statement: Statement) -> bool:
 def _limits(question: Question, statement: Statement, signer: Signer) -> list[Finding]:
     """Say what an accepted attestation does not prove."""
     limits = []
-    if expected_name(question, signer.subject_naming) is None:
+    if expected_name(question, signer.subject_naming) is None and question.package is None:
         limits.append(Finding("subject-name-not-checked", "no name was asked for"))
     if signer.gives is Gives.NOTARISATION:
         limits.append(Finding("notarisation-only", f"signed by {signer.name}"))

@@ -223,8 +223,11 @@ class Bottle:
     url: str
     """Where the bottle is published, on the default domain."""
 
+    path: str | None = None
+    """The formula's file in the tap, where that is known."""
+
     line: int | None = None
-    """The line of its digest in the formula's file, counted from 1, where that is known."""
+    """The line of its digest in that file, counted from 1, where that is known."""
 
     @property
     def file_name(self) -> BottleFileName:

@@ -2,68 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from brew_provenance.appraise import BundleVerifier, appraise
-from brew_provenance.bottle import Bottle, BottleTag
-from brew_provenance.errors import NothingMatchedError
+from brew_provenance.bottle import Digest
+from brew_provenance.bottlefile import BottleFileError, examine_bottle
 from brew_provenance.findings import Finding
-from brew_provenance.formula import Formula
-from brew_provenance.host import choose_tag
+from brew_provenance.formulamatch import compare_with_tap
 from brew_provenance.policy import Policy
-from brew_provenance.stores import Store
-from brew_provenance.subject import Question
-from brew_provenance.taps import Tap
+from brew_provenance.stores import Answer, Store
+from brew_provenance.targets import Target
 from brew_provenance.trust import TrustedRoot
-from brew_provenance.verdict import Basis, Verdict
+from brew_provenance.verdict import Basis, Outcome, Verdict
+
+_Answers = Mapping[Digest, Answer]
 
 
-def find_bottles(tap: Tap, names: Sequence[str], tag: BottleTag | None) -> list[Bottle]:
-    """Return the bottles of the formulae `names` that brew would pour on `tag`; all when it is None.
+@dataclass(frozen=True)
+class Trust:
+    """What every verdict of a run rests on."""
 
-    Names are full, `user/repo/name`. Raises NothingMatchedError for an unknown formula, one without
-    bottles, or one without a bottle for the tag.
-    """
-    found: list[Bottle] = []
-    for name in dict.fromkeys(names):
-        found.extend(_bottles_of(tap.formula(name), tag))
-    return found
+    verifier: BundleVerifier
+    roots: tuple[TrustedRoot, ...]
 
-
-def _bottles_of(formula: Formula, tag: BottleTag | None) -> Sequence[Bottle]:
-    if not formula.bottles:
-        raise NothingMatchedError(
-            formula.full_name, "the formula has no bottles", "there is nothing to check: brew builds it here"
-        )
-    if tag is None:
-        return formula.bottles
-    declared = [bottle.tag for bottle in formula.bottles]
-    choice = choose_tag(declared, tag)
-    if choice is None:
-        raise NothingMatchedError(
-            formula.full_name, f"no bottle for {tag}", f"choose one with --tag: {', '.join(declared)}"
-        )
-    return [bottle for bottle in formula.bottles if bottle.tag == choice.tag]
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        """What a person should know of the roots."""
+        return tuple(finding for root in self.roots for finding in root.findings)
 
 
-def check_bottles(  # noqa: PLR0913 - the parts of a basis, given once for all bottles
-    bottles: Sequence[Bottle],
-    store: Store,
-    verifier: BundleVerifier,
-    *,
+def check_targets(
+    targets: Sequence[Target],
+    store_for: Callable[[str], Store],
+    load_trust: Callable[[], Trust],
     policy_for: Callable[[str], Policy],
-    roots: Sequence[TrustedRoot],
-    metadata: str,
-    notes: Sequence[Finding] = (),
+    *,
+    fresh: bool = False,
 ) -> list[Verdict]:
-    """Return a verdict for each of `bottles`, in their order, after one look-up for all of them."""
-    answers = store.resolve(list(dict.fromkeys(bottle.digest for bottle in bottles)))
-    verdicts = []
-    for bottle in bottles:
-        answer = answers[bottle.digest]
-        basis = Basis(tuple(roots), policy_for(bottle.tap), store.name, metadata)
-        question = Question(
-            f"{bottle.formula} {bottle.version} ({bottle.tag})", (bottle.digest,), bottle=bottle
-        )
-        verdicts.append(appraise(question, answer.candidates, verifier, basis, (*answer.findings, *notes)))
-    return verdicts
+    """Return a verdict for each of `targets`, in their order.
+
+    There is one look-up for all bottles of a tap. `load_trust` is called while it is under way, as
+    loading the cryptography takes about as long. What a store remembers and does not make a bottle
+    verified is asked for anew; everything is, when `fresh`.
+    """
+    examined = [examine_file(target) for target in targets]
+    by_tap: dict[str, list[Target]] = {}
+    for target in examined:
+        by_tap.setdefault(target.tap, []).append(target)
+    stores = {tap: store_for(tap) for tap in by_tap}
+    with ThreadPoolExecutor(max_workers=len(by_tap) or 1) as pool:
+        pending = {
+            tap: pool.submit(stores[tap].resolve, _digests_of(of_tap), fresh=fresh)
+            for tap, of_tap in by_tap.items()
+        }
+        trust = load_trust()
+        answers = {tap: future.result() for tap, future in pending.items()}
+    verdicts = {}
+    for tap, of_tap in by_tap.items():
+        judge = _Judge(stores[tap].name, policy_for(tap), trust)
+        for target in of_tap:
+            verdicts[id(target)] = judge.verdict(target, answers[tap])
+        again = [target for target in of_tap if _worth_asking_again(verdicts[id(target)], answers[tap])]
+        if again:
+            anew = stores[tap].resolve(_digests_of(again), fresh=True)
+            for target in again:
+                verdicts[id(target)] = judge.verdict(target, anew)
+    return [verdicts[id(target)] for target in examined]
+
+
+def examine_file(target: Target) -> Target:
+    """Do step 1 and the part of step 8 that needs the bottle itself, where it is at hand."""
+    bottle = target.question.bottle
+    if target.file is None or bottle is None:
+        return target
+    digest, packed = examine_bottle(target.file, bottle.formula, bottle.version)
+    findings = list(target.findings)
+    if digest != bottle.digest:
+        detail = f"{target.file} has {digest}, the formula gives {bottle.digest}"
+        return replace(target, findings=(*findings, Finding("artifact-digest-mismatch", detail)))
+    findings.append(Finding("bytes-hashed", f"{target.file} has {digest}"))
+    if isinstance(packed, BottleFileError):
+        findings.append(Finding(packed.code, str(packed)))
+    elif target.formula is not None:
+        findings += compare_with_tap(packed.text, target.formula)
+    return replace(target, findings=tuple(findings))
+
+
+@dataclass(frozen=True)
+class _Judge:
+    store: str
+    policy: Policy
+    trust: Trust
+
+    def verdict(self, target: Target, answers: _Answers) -> Verdict:
+        answer = answers[target.question.digests[0]]
+        basis = Basis(self.trust.roots, self.policy, self.store, target.metadata)
+        findings = (*target.findings, *answer.findings, *self.trust.notes)
+        return appraise(target.question, answer.candidates, self.trust.verifier, basis, findings)
+
+
+def _digests_of(targets: Sequence[Target]) -> list[Digest]:
+    return list(dict.fromkeys(target.question.digests[0] for target in targets))
+
+
+def _worth_asking_again(verdict: Verdict, answers: _Answers) -> bool:
+    remembered = answers[verdict.question.digests[0]].remembered
+    return remembered and verdict.outcome is not Outcome.VERIFIED

@@ -97,6 +97,30 @@ def _rows(step: Step, severity: Severity, *rows: tuple[str, str, str]) -> list[R
 # fmt: off
 _TABLE = [
     *_rows(
+        Step.BYTES,
+        Severity.REJECT,
+        ("artifact-digest-mismatch", "The bottle file is not the one that the formula describes.",
+         "Do not use the file; delete it, and let brew download it again."),
+    ),
+    *_rows(
+        Step.BYTES,
+        Severity.UNRESOLVED,
+        ("package-version-unknown", "The package version, and so the bottle's name, cannot be known without running Ruby.",
+         "Check the formula from the signed API, or through brew."),
+    ),
+    *_rows(
+        Step.BYTES,
+        Severity.NOTE,
+        ("bytes-hashed", "The bottle file has the digest that the formula gives.", "Nothing."),
+        ("tag-chosen", "The bottle is for another tag than this machine's.", "Nothing: it is the one that brew pours."),
+        ("not-the-current-bottle", "The formula describes a newer bottle.",
+         "Nothing; the file's own name is what has to be attested."),
+        ("keg-digest-unsigned", "Which bottle a keg was poured from is known from its SBOM alone, which nobody signed.",
+         "Reinstall it, to have brew pour what the formula describes."),
+        ("keg-bottle-guessed", "Which bottle a keg was poured from is not known; the formula's present one is checked.",
+         "Reinstall it, to be sure."),
+    ),
+    *_rows(
         Step.RESOLVE,
         Severity.UNRESOLVED,
         ("store-has-no-answer", "The store was not asked about this digest, or does not cover it.",

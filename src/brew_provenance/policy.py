@@ -8,6 +8,7 @@ the CI provider's OIDC token dictated, and from verified time.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -269,6 +270,17 @@ class Policy:
                 nearest = findings
         return nearest
 
+    def to_toml(self) -> str:
+        """Return the policy in the format of a policy file. Raises PolicyError for one without a tap."""
+        if self.tap is None:
+            raise PolicyError(self.name, "speaks for no tap", "only a tap's policy has a file")
+        lines = ["schema = 1", f"name = {_toml(self.name)}", f"tap = {_toml(self.tap)}"]
+        for signer in self.signers:
+            lines += ["", "[[signer]]"]
+            values = signer.model_dump(by_alias=True, exclude_none=True)
+            lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
+        return "\n".join(lines) + "\n"
+
     @classmethod
     def from_toml(cls, raw: bytes, source: str, origin: PolicyOrigin) -> Self:
         """Read a policy. Raises PolicyError, which names `source`, when it is not one."""
@@ -387,6 +399,16 @@ def _pinned(code: str, wanted: str | None, found: str | None) -> Iterator[Findin
         yield Finding("certificate-claim-missing", f"the certificate names no id, {wanted} is pinned")
     else:
         yield Finding(code, f"{found} instead of {wanted}")
+
+
+def _toml(value: object) -> str:
+    """Write a value as TOML, whose basic strings take JSON's escapes, and no DEL."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    text = json.dumps(value.value if isinstance(value, Enum) else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")
 
 
 def _iso(time: datetime) -> str:

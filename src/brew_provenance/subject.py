@@ -27,6 +27,14 @@ class SubjectNaming(Enum):
 
 
 @dataclass(frozen=True)
+class Package:
+    """A formula at one package version, whichever of its bottles."""
+
+    formula: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Question:
     """What is asked: whether there are attestations for this artifact, and whether they hold."""
 
@@ -42,8 +50,14 @@ class Question:
     bottle: Bottle | None = None
     """The bottle as its formula describes it, where that is known; it then gives the name."""
 
+    package: Package | None = None
+    """Whose bottle it has to be, where no more than that is known of its name."""
+
     predicate_type: str = PROVENANCE_V1
     """The kind of attestation that is asked for."""
+
+    needed_by: str | None = None
+    """The formula that needs this one, where it was not asked for itself."""
 
     def __post_init__(self) -> None:
         if not self.digests:
@@ -52,7 +66,7 @@ class Question:
     @property
     def is_bottle(self) -> bool:
         """Whether the artifact is a bottle, by its formula or by its name."""
-        return self.bottle is not None or is_bottle_name(self.name or "")
+        return self.bottle is not None or self.package is not None or is_bottle_name(self.name or "")
 
 
 def find_subject(statement: Statement, question: Question, naming: SubjectNaming) -> Subject | Finding:
@@ -93,6 +107,8 @@ def _prefix(bottle: Bottle, naming: SubjectNaming) -> str:
 
 
 def _name_problem(subject: Subject, question: Question, naming: SubjectNaming) -> Finding | None:
+    if question.package is not None:
+        return _package_problem(subject.name, question.package, naming)
     wanted = expected_name(question, naming)
     if wanted is None or subject.name == wanted:
         return None
@@ -107,6 +123,18 @@ def _name_problem(subject: Subject, question: Question, naming: SubjectNaming) -
             "subject-other-url", f"{subject.name!r} does not begin with the digest of {bottle.url}"
         )
     return _bottle_problem(subject.name.removeprefix(prefix), bottle.file_name)
+
+
+def _package_problem(name: str, package: Package, naming: SubjectNaming) -> Finding | None:
+    if naming is SubjectNaming.URL_AND_FILE_NAME:
+        # The digest of a URL that is not known stands before it.
+        name = name.partition("--")[2]
+    said = f"{name!r} instead of a bottle of {package.formula} {package.version}"
+    try:
+        found = BottleFileName.parse(name, package.formula)
+    except ValueError:
+        return Finding("subject-other-formula", said)
+    return None if found.version == package.version else Finding("subject-other-version", said)
 
 
 def _bottle_problem(name: str, wanted: BottleFileName) -> Finding | None:

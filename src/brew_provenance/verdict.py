@@ -132,6 +132,12 @@ class Verdict:
         """The attestation that decided, where one did."""
         return self.assessments[0] if self.assessments else None
 
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """Why it is not `verified`: faults of the artifact or the look-up, or of the best attestation."""
+        own = tuple(finding for finding in self.findings if finding.is_fault)
+        return (*own, *self.best.faults) if self.best is not None else own
+
 
 def worst_exit_code(verdicts: Sequence[Verdict]) -> int:
     """Return the exit code for several verdicts: rejected, then unattested, then unresolved.

@@ -26,7 +26,7 @@ from brew_provenance.errors import KitError, NothingMatchedError
 from brew_provenance.findings import Finding
 from brew_provenance.stores import Answer
 from brew_provenance.stores import kit as kit_module
-from brew_provenance.stores.kit import INDEX, POLICY, TRUSTED_ROOT, Kit, write_kit
+from brew_provenance.stores.kit import INDEX, TRUSTED_ROOT, Kit, policy_path, write_kit
 
 NAME = "octo/tap/foo"
 FORMULA_FILE = f"formulae/{NAME}.json"
@@ -101,9 +101,9 @@ def test_a_digest_without_attestations_is_not_one_that_nobody_asked_about(folder
 
 
 def test_a_kit_holds_the_files_that_somebody_may_decide_to_trust(tmp_path: Path) -> None:
-    write_kit(tmp_path, {}, {}, {TRUSTED_ROOT: b"root", POLICY: b"policy"})
+    write_kit(tmp_path, {}, {}, {TRUSTED_ROOT: b"root", policy_path("octo/tap"): b"policy"})
     assert (tmp_path / "trusted_root.jsonl").read_bytes() == b"root"
-    assert (tmp_path / "policy.toml").read_bytes() == b"policy"
+    assert (tmp_path / "policies/octo/tap.toml").read_bytes() == b"policy"
     files = json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))["files"]
     assert files[TRUSTED_ROOT] == hashlib.sha256(b"root").hexdigest()
 
@@ -127,7 +127,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
     formulae = {f"octo/tap/{name}": formula(name) for name in ("c", "a", "b")}
     attestations = {digest: [make_raw_bundle()] for digest in (SHA512, SHA256, OTHER_SHA256)}
-    trust = {POLICY: b"policy", TRUSTED_ROOT: b"root"}
+    trust = {policy_path("octo/tap"): b"policy", TRUSTED_ROOT: b"root"}
     write_kit(tmp_path / "one", formulae, attestations, trust)
     write_kit(
         tmp_path / "two",
@@ -300,9 +300,12 @@ def test_a_name_that_leads_out_of_the_kit_is_never_followed(folder: Path, name: 
     secret = folder.parent / "secret.json"
     secret.write_bytes(formula())
     digest = hashlib.sha256(secret.read_bytes()).hexdigest()
-    change_index(folder, (("formulae",), [name]), (("files", f"formulae/{name}.json"), digest))
+    change_index(folder, (("formulae",), [name]))
     with pytest.raises(NothingMatchedError):
         Kit(folder).formula(name)
+    change_index(folder, (("files", f"formulae/{name}.json"), digest))
+    with pytest.raises(KitError, match="not the path of a file in a kit"):
+        Kit(folder)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,14 @@ from brew_provenance.errors import ProvenanceError
 
 # Kept here, so that `--help` loads no command: name, and what the list of commands says of it.
 _COMMANDS: Final = {
-    "check": "Say whether the bottles of formulae have build provenance.",
+    "check": "Say whether bottles have build provenance.",
+    "install": "Install formulae whose bottles are verified.",
+    "upgrade": "Upgrade formulae whose bottles are verified.",
+    "reinstall": "Reinstall formulae whose bottles are verified.",
     "verify": "Verify an artifact's attestations from a file of bundles.",
     "inspect": "Show what a file of bundles says, without a verdict.",
+    "kit": "Make and check kits, for machines without a network.",
+    "cache": "See or delete the attestations that this machine remembers.",
     "reasons": "Print the table of reason codes.",
     "sandbox": "Rehearse with a virtual Sigstore of your own.",
 }

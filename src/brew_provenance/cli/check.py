@@ -1,106 +1,151 @@
-"""`brew-provenance check`: say whether the bottles of formulae have build provenance."""
+"""`brew-provenance check`: say whether bottles have build provenance."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from brew_provenance.bottle import BottleTag
-from brew_provenance.check import check_bottles, find_bottles
+from brew_provenance.bottle import Digest, claimed_bottle_name
+from brew_provenance.check import check_targets
 from brew_provenance.cli import options
-from brew_provenance.errors import PolicyError, UsageError
+from brew_provenance.cli.sources import Sources, options_of_sources
+from brew_provenance.errors import InputError, NothingMatchedError, UsageError
 from brew_provenance.host import host_tag
-from brew_provenance.policy import Policy, policy_for_tap, read_policy
-from brew_provenance.stores.kit import Kit
+from brew_provenance.targets import (
+    Skipped,
+    Target,
+    digest_target,
+    file_target,
+    formula_targets,
+    full_name,
+    keg_target,
+)
 from brew_provenance.verdict import worst_exit_code
-from brew_provenance.verify import Verifier
 
 
 @click.command("check")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option(
-    "--kit",
-    "kit_folder",
-    required=True,
-    type=options.PATH,
-    metavar="DIR",
-    help="Find formulae and attestations in this kit.",
-)
-@click.option(
-    "--tap",
-    default="homebrew/core",
-    show_default=True,
-    metavar="USER/REPO",
-    help="The tap of names that are not written user/repo/name.",
-)
+@click.argument("names", nargs=-1, metavar="[NAME|FILE|sha256:HEX]...")
 @click.option("--tag", metavar="TAG", help="Check the bottle for this tag. [default: this machine's]")
 @click.option("--all-tags", is_flag=True, help="Check every bottle of each formula.")
+@click.option("--deps", is_flag=True, help="Check also what the formulae need at run time.")
 @click.option(
-    "--policy",
-    "policy_file",
-    type=options.PATH,
-    metavar="FILE",
-    help="Use this policy instead of the built-in or derived one.",
+    "--installed", is_flag=True, help="Check the bottles that everything installed was poured from."
 )
+@click.option(
+    "--brewfile", "brewfile", type=options.PATH, metavar="FILE", help="Check the formulae of a Brewfile."
+)
+@click.option("--fetch", is_flag=True, help="Download the bottles, and compare their bytes as well.")
+@options_of_sources
 @options.for_verdicts
-def command(  # noqa: PLR0913, PLR0917 - one parameter an option
-    names: Sequence[str],
-    kit_folder: Path,
-    tap: str,
-    tag: str | None,
-    policy_file: Path | None,
-    trusted_root_file: Path | None,
-    output_format: str,
-    output_file: Path | None,
+def command(  # noqa: PLR0913 - one parameter an option
     *,
+    names: Sequence[str],
+    sources: Sources,
+    output: options.Output,
+    tag: str | None,
+    brewfile: Path | None,
     all_tags: bool,
-    offline: bool,
-    explain: bool,
-    no_color: bool,
+    deps: bool,
+    installed: bool,
+    fetch: bool,
 ) -> None:
-    """Say whether the bottles that brew would pour for NAME have build provenance.
+    """Say whether bottles have build provenance, before they are poured.
 
-    Attestations and formulae come from a kit. Whom to trust does not: the trusted root and the policy are
-    the built-in ones, unless --trusted-root and --policy name others.
+    NAME is a formula, whose bottle for this machine is checked; FILE a bottle; sha256:HEX any artifact that
+    the tap's own CI should have attested. A bottle that is in brew's download cache is hashed as well.
+
+    Exits with 0 when everything is verified, 3 when a bottle is rejected, 4 when one has no attestation, and
+    5 when it could not be found out.
     """
-    kit = Kit(kit_folder)
-    wanted = None if all_tags else _tag(tag)
-    bottles = find_bottles(kit, [_full_name(name, tap) for name in names], wanted)
-    roots = options.load_roots(trusted_root_file, offline=offline)
-    own_policy = read_policy(policy_file) if policy_file else None
-    verdicts = check_bottles(
-        bottles,
-        kit,
-        Verifier(roots),
-        policy_for=lambda of: _policy_for(of, own_policy),
-        roots=roots,
-        metadata=f"{kit.name}, unsigned",
-        notes=[finding for root in roots for finding in root.findings],
+    if tag and all_tags:
+        raise UsageError("--all-tags", "contradicts --tag", "leave out one of them")
+    wanted = None if all_tags else options.parse_tag(tag)
+    named = [*names, *(_in_brewfile(brewfile, quiet=output.quiet) if brewfile else ())]
+    if not named and not installed:
+        raise UsageError("check", "nothing to check", "name formulae, or give --installed or --brewfile")
+    files, formulae, digests = _sort(named)
+    tap_for = sources.tap_for(wanted)
+    targets = [file_target(path, name, tap_for, sources.tap) for path, name in files]
+    targets += (digest_target(digest, sources.tap) for digest in digests)
+    targets += formula_targets(
+        tap_for,
+        [full_name(name, sources.tap) for name in formulae],
+        wanted,
+        dependencies_on=(wanted or host_tag()) if deps else None,
     )
-    options.write_verdicts(verdicts, output_format, output_file, explain=explain, no_color=no_color)
+    targets = [_with_file(target, sources, fetch=fetch) for target in targets]
+    if installed:
+        targets += _of_kegs(sources, quiet=output.quiet)
+    if not targets:
+        raise NothingMatchedError("check", "none of it is a bottle", "there is nothing to check")
+    verdicts = check_targets(
+        targets, sources.store_for, sources.trust, sources.policy_for, fresh=sources.refresh
+    )
+    output.write(verdicts)
     sys.exit(worst_exit_code(verdicts))
 
 
-def _tag(tag: str | None) -> BottleTag:
-    if tag is None:
-        return host_tag()
+def _sort(named: Sequence[str]) -> tuple[list[tuple[Path, str]], list[str], list[Digest]]:
+    """Tell bottle files, with the bottle names that they claim, from formulae and digests."""
+    files, formulae, digests = [], [], []
+    for name in named:
+        if name.startswith(("sha256:", "sha512:")):
+            try:
+                digests.append(Digest.parse(name))
+            except ValueError as error:
+                raise UsageError(name, str(error), "give a formula, a bottle file or sha256:HEX") from error
+        elif claimed := claimed_bottle_name(Path(name).name):
+            files.append((Path(name), claimed))
+        else:
+            formulae.append(name)
+    return files, formulae, digests
+
+
+def _in_brewfile(path: Path, *, quiet: bool) -> Sequence[str]:
+    from brew_provenance.brewfile import (  # noqa: PLC0415 - loads a parser of Ruby
+        MAX_BREWFILE_BYTES,
+        BrewfileError,
+        read_brewfile,
+    )
+
+    raw = options.read_limited(path, MAX_BREWFILE_BYTES, "a Brewfile")
     try:
-        return BottleTag.parse(tag)
-    except ValueError as error:
-        raise UsageError(f"--tag {tag}", str(error), "write it as formulae do: arm64_sonoma") from error
+        found = read_brewfile(raw)
+    except BrewfileError as error:
+        raise InputError(str(path), str(error), "give a Brewfile") from error
+    for line, text in found.unknown:
+        options.note(f"{path} line {line}: cannot be known without running it, and is left out: {text}")
+    if found.skipped and not quiet:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in found.skipped)
+        options.note(f"{path}: only formulae have bottles; left out: {kinds}")
+    return found.formulae
 
 
-def _full_name(name: str, tap: str) -> str:
-    tap_of, slash, short = name.rpartition("/")
-    return f"{tap_of.lower()}/{short}" if slash else f"{tap.lower()}/{name}"
+def _of_kegs(sources: Sources, *, quiet: bool) -> Iterator[Target]:
+    from brew_provenance.kegs import Keg, installed_kegs  # noqa: PLC0415 - for --installed alone
+
+    host = host_tag()
+    for keg in installed_kegs(sources.environment.cellar):
+        if isinstance(keg, Keg):
+            found = keg_target(keg, sources.tap_for(host), host, sources.find_cached)
+            if not isinstance(found, Skipped):
+                yield found
+            elif not quiet:
+                options.note(f"{found.name}: {found.why}")
+        else:
+            options.note(f"{keg.path}: left out: {keg.reason}")
 
 
-def _policy_for(tap: str, own: Policy | None) -> Policy:
-    if own is None:
-        return policy_for_tap(tap)
-    if own.tap != tap:
-        raise PolicyError(own.name, f"speaks for {own.tap}, not for {tap}", "give the tap's own policy")
-    return own
+def _with_file(target: Target, sources: Sources, *, fetch: bool) -> Target:
+    """Find the bottle itself: what is in brew's cache is hashed, whether that was asked for or not."""
+    bottle = target.question.bottle
+    if target.file is not None or bottle is None:
+        return target
+    file = sources.find_cached(bottle)
+    if file is None and fetch:
+        file = sources.fetch(bottle)
+    return replace(target, file=file)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -14,10 +17,14 @@ import click
 from platformdirs import user_cache_path
 
 from brew_provenance.appraise import Candidate
+from brew_provenance.bottle import BottleTag
 from brew_provenance.bundle import MAX_FILE_BYTES, read_bundles
-from brew_provenance.errors import InputError
+from brew_provenance.errors import InputError, UsageError
 from brew_provenance.files import FileTooLongError, read_bounded
+from brew_provenance.host import host_tag
 from brew_provenance.reports import json as json_report
+from brew_provenance.reports import junit as junit_report
+from brew_provenance.reports import sarif as sarif_report
 from brew_provenance.reports import text as text_report
 from brew_provenance.strictjson import MalformedJSONError
 from brew_provenance.trust import TrustedRoot, public_good_root, read_trusted_roots
@@ -41,6 +48,7 @@ explain = click.option("--explain", is_flag=True, help="Show the nine steps, and
 output = click.option(
     "--output", "output_file", type=PATH, metavar="FILE", help="Write the result to FILE, not to the screen."
 )
+quiet = click.option("--quiet", "-q", is_flag=True, help="Print what is not verified, and no notes.")
 no_color = click.option("--no-color", is_flag=True, help="Print without colours, as NO_COLOR does.")
 
 bundles = click.option(
@@ -66,11 +74,100 @@ def output_format(*formats: str) -> _Decorator:
     )
 
 
-def for_verdicts(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of all commands that reach verdicts."""
-    for option in (no_color, explain, output, output_format("text", "json"), offline, trusted_root):
-        command = option(command)
-    return command
+@dataclass(frozen=True)
+class Output:
+    """How a command prints its verdicts."""
+
+    output_format: str
+    output_file: Path | None
+    explain: bool
+    quiet: bool
+    no_color: bool
+
+    def write(self, verdicts: Sequence[Verdict]) -> None:
+        """Render and write verdicts, all of them or none. Raises InputError."""
+        match self.output_format:
+            case "json":
+                text = json_report.render_verdicts(verdicts, explain=self.explain)
+            case "sarif":
+                text = sarif_report.render_verdicts(verdicts)
+            case "junit":
+                text = junit_report.render_verdicts(verdicts)
+            case _:
+                style = style_for(self.output_file, no_color=self.no_color)
+                text = text_report.render_verdicts(
+                    verdicts, explain=self.explain, quiet=self.quiet, style=style
+                )
+        write_result(text, self.output_file)
+
+
+def for_verdicts(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how verdicts are printed; it takes them as one `Output`."""
+
+    @wraps(command)
+    def with_output(**given: Any) -> None:  # noqa: ANN401 - click's own types
+        chosen = {name: given.pop(name) for name in Output.__dataclass_fields__}
+        command(output=Output(**chosen), **given)
+
+    decorated: Callable[..., None] = with_output
+    for option in (no_color, quiet, explain, output, output_format("text", "json", "sarif", "junit")):
+        decorated = option(decorated)
+    return decorated
+
+
+def parse_tag(tag: str | None) -> BottleTag:
+    """Return the tag that was given, or this machine's. Raises UsageError for what is no tag."""
+    if tag is None:
+        return host_tag()
+    try:
+        return BottleTag.parse(tag)
+    except ValueError as error:
+        raise UsageError(f"--tag {tag}", str(error), "write it as formulae do: arm64_sonoma") from error
+
+
+def note(text: str) -> None:
+    """Tell a person something beside the result."""
+    click.echo(f"note: {text_report.printable(text)}", err=True)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show on a terminal how far something is: give what is yielded the bytes so far, and in all."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich import progress  # noqa: PLC0415 - only where there is somebody to look at it
+    from rich.console import Console  # noqa: PLC0415
+
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text_report.printable(what), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def counter(what: str) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how many of something are done: give what is yielded the number so far."""
+    if not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    from rich import progress  # noqa: PLC0415 - as above
+    from rich.console import Console  # noqa: PLC0415
+
+    columns = (
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.completed:,.0f} {task.description}", markup=False),
+        progress.TimeElapsedColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda count: bar.update(task, completed=count)
 
 
 def read_limited(path: Path, limit: int, what: str) -> bytes:
@@ -141,23 +238,6 @@ def _replace_file(path: Path, text: str) -> None:
         raise
 
 
-def write_verdicts(
-    verdicts: Sequence[Verdict],
-    output_format: str,
-    output_file: Path | None,
-    *,
-    explain: bool,
-    no_color: bool,
-) -> None:
-    """Render and write verdicts, all of them or none."""
-    if output_format == "json":
-        text = json_report.render_verdicts(verdicts, explain=explain)
-    else:
-        style = style_for(output_file, no_color=no_color)
-        text = text_report.render_verdicts(verdicts, explain=explain, style=style)
-    write_result(text, output_file)
-
-
 def style_for(output_file: Path | None, *, no_color: bool) -> Callable[[str, str], str]:
     """Return how to colour words: not at all in files, pipes, or where it is not wanted."""
     if output_file or no_color or os.environ.get("NO_COLOR") or not sys.stdout.isatty():
@@ -169,5 +249,9 @@ def load_roots(trusted_root_file: Path | None, *, offline: bool) -> Sequence[Tru
     """Return the roots to verify under: those of a file, or the public-good one."""
     if trusted_root_file is not None:
         return read_trusted_roots(trusted_root_file)
-    cache = user_cache_path("brew-provenance") / "tuf"
-    return [public_good_root(cache, offline=offline, now=datetime.now(UTC))]
+    return [public_good_root(cache_folder() / "tuf", offline=offline, now=datetime.now(UTC))]
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be fetched again."""
+    return user_cache_path("brew-provenance")

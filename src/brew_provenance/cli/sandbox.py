@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from brew_provenance.cli import options
 from brew_provenance.errors import InputError, UsageError
 from brew_provenance.sandbox.forgery import FORGERIES
 from brew_provenance.sandbox.rehearsal import make_kit
+from brew_provenance.sandbox.serving import require_extra
 
 
 @click.group("sandbox")
@@ -50,6 +53,67 @@ def kit(folder: Path, fixtures: Path, unattested: Sequence[str], forged: Sequenc
             str(folder), error.strerror or str(error), "give a folder that can be written"
         ) from error
     options.write_result(f"{folder}: a kit for {count} bottles\n", None)
+
+
+@command.command("store")
+@click.argument("folder", type=options.PATH, metavar="KIT")
+@click.option(
+    "--repo",
+    required=True,
+    metavar="OWNER/REPO",
+    help="The repository that they are served for.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen there, not on a free port.")
+@click.option(
+    "--requires-token/--no-requires-token",
+    default=True,
+    show_default=True,
+    help="Answer for many digests at once to whoever has a token only, as GitHub does.",
+)
+@click.option(
+    "--latency",
+    type=click.FloatRange(0, 60_000),
+    default=0,
+    show_default=True,
+    metavar="MS",
+    help="Answer everything this many milliseconds late.",
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Requests an hour and caller, instead of GitHub's 5000 with a token and 60 without.",
+)
+def store(  # noqa: PLR0913 - one parameter an option
+    folder: Path, repo: str, port: int, latency: float, budget: int | None, *, requires_token: bool
+) -> None:
+    """Serve the attestations of KIT on loopback, as GitHub's API does, until Ctrl-C.
+
+    The first line says at which URL; it takes the place of https://api.github.com. Any token is accepted,
+    and may add and delete attestations, for as long as the store runs. Ctrl-C or SIGTERM ends it with exit
+    code 0.
+    """
+    require_extra()
+    from brew_provenance.sandbox.github import options as github  # noqa: PLC0415 - not without the extra
+    from brew_provenance.sandbox.github.attestations import AttestationStore  # noqa: PLC0415
+    from brew_provenance.sandbox.github.service import AttestationService, serve_github  # noqa: PLC0415
+    from brew_provenance.sandbox.github.stock import load_kit  # noqa: PLC0415
+
+    attestations = AttestationStore()
+    load_kit(attestations, folder, repo)
+    answers = github.Options(
+        bulk_requires_token=requires_token,
+        other_tokens=github.EVERYTHING,
+        budgets=github.Budgets() if budget is None else github.Budgets(budget, budget),
+        latency=latency / 1000,
+    )
+    # What is asked comes with people's own tokens, which nothing here has to remember.
+    service = AttestationService(attestations, answers, keep_log=0)
+    # What a shell has started in the background does not hear Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with serve_github(service, port=port) as served, contextlib.suppress(KeyboardInterrupt):
+        options.write_result(f"{served.url}\n", None)
+        served.wait()
 
 
 @command.command("forgeries")

@@ -59,8 +59,11 @@ from brew_provenance.verify import Verifier
     metavar="URL",
     help="The OIDC issuer that the certificate has to name, exactly.",
 )
+@options.offline
+@options.trusted_root
 @options.for_verdicts
-def command(  # noqa: PLR0913, PLR0917 - one parameter an option
+def command(  # noqa: PLR0913 - one parameter an option
+    *,
     artifact: str,
     bundle_files: Sequence[Path],
     repo: str,
@@ -71,13 +74,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     subject_name: str | None,
     issuer: str,
     trusted_root_file: Path | None,
-    output_format: str,
-    output_file: Path | None,
-    *,
+    output: options.Output,
     deny_self_hosted: bool,
     offline: bool,
-    explain: bool,
-    no_color: bool,
 ) -> None:
     """Verify the attestations of ARTIFACT, a file or a digest, that files of bundles hold.
 
@@ -98,7 +97,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option
     basis = Basis(tuple(roots), policy, ", ".join(str(path) for path in bundle_files))
     notes = [finding for root in roots for finding in root.findings]
     verdict = appraise(question, candidates, Verifier(roots), basis, notes)
-    options.write_verdicts([verdict], output_format, output_file, explain=explain, no_color=no_color)
+    output.write([verdict])
     sys.exit(verdict.outcome.exit_code)
 
 

@@ -1,9 +1,9 @@
-"""Formulae as Homebrew's JSON describes them (`Formula#to_hash` in brew's `formula.rb`)."""
+"""Formulae as Homebrew's JSON describes them, read and written (`Formula#to_hash` in brew's `formula.rb`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final
 
 from pydantic import (
     BaseModel,
@@ -16,7 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
-from brew_provenance.bottle import Bottle, Digest
+from brew_provenance.bottle import Bottle, BottleTag, Digest
 from brew_provenance.formula import (
     Dependency,
     Formula,
@@ -25,7 +25,15 @@ from brew_provenance.formula import (
     named_bottle,
     package_version,
 )
+from brew_provenance.macos import VERSIONS
 from brew_provenance.statement import summarise
+
+VALID_TAGS: Final = (
+    *(BottleTag(system, arch) for system in VERSIONS for arch in ("arm64", "x86_64")),
+    BottleTag("linux", "arm64"),
+    BottleTag("linux", "x86_64"),
+)
+"""The tags of machines that a formula can vary for."""
 
 
 class _Model(BaseModel):
@@ -145,3 +153,70 @@ def _dependencies(found: _Document) -> Iterator[Dependency]:
     yield from (Dependency(name, denied) for name in found.dependencies)
     for tag, names in other.items():
         yield from (Dependency(name, (f"tag:{tag}",)) for name in names)
+
+
+def write_formula(formula: Formula) -> dict[str, object]:
+    """Return brew's JSON for a formula, as far as `read_formula` reads it.
+
+    Raises FormulaError for one whose version is not known, as the JSON has no way of saying so.
+    """
+    if formula.version is None:
+        raise FormulaError("its version is not known")
+    has_bottles = bool(formula.bottles)
+    head_only = formula.version == "HEAD" and not has_bottles
+    stable = None if head_only else formula.version.removesuffix(f"_{formula.revision}")
+    document: dict[str, object] = {
+        "name": formula.name,
+        "full_name": formula.full_name,
+        "tap": formula.tap,
+        "aliases": list(formula.aliases),
+        "versions": {
+            "stable": stable,
+            "head": "HEAD" if head_only else None,
+            "bottle": bool(formula.bottles),
+        },
+        "urls": {"stable": _write_source(formula.source)} if formula.source else {},
+        "revision": formula.revision,
+        "version_scheme": formula.version_scheme,
+        "bottle": {"stable": _write_bottles(formula)} if has_bottles else {},
+        **_write_dependencies(formula.dependencies),
+        "deprecated": formula.deprecated is not None,
+        "deprecation_reason": formula.deprecated,
+        "disabled": formula.disabled is not None,
+        "disable_reason": formula.disabled,
+        "tap_git_head": formula.commit,
+        "ruby_source_path": formula.path,
+        "ruby_source_checksum": {"sha256": formula.file_sha256} if formula.file_sha256 else {},
+    }
+    return document
+
+
+def _write_source(source: Source) -> dict[str, object]:
+    return {
+        "url": source.url,
+        "tag": source.tag,
+        "revision": source.revision,
+        "checksum": source.sha256,
+    }
+
+
+def _write_bottles(formula: Formula) -> dict[str, object]:
+    return {
+        "rebuild": formula.bottles[0].rebuild,
+        "root_url": formula.root_url,
+        "files": {
+            bottle.tag: {"url": bottle.url, "sha256": bottle.digest.value} for bottle in formula.bottles
+        },
+    }
+
+
+def _write_dependencies(dependencies: Sequence[Dependency]) -> dict[str, object]:
+    """Return the dependencies for all systems, and those of each tag where they are others."""
+    general = [dependency.name for dependency in dependencies if not dependency.conditions]
+    variations = {}
+    for tag in map(str, VALID_TAGS):
+        # What cannot be known is taken for needed.
+        names = [item.name for item in dependencies if item.needed_on(BottleTag.parse(tag)) is not False]
+        if names != general:
+            variations[tag] = {"dependencies": names}
+    return {"dependencies": general, "variations": variations}

@@ -21,6 +21,7 @@ _COLOURS: Final = {
     Outcome.REJECTED: "red",
     Outcome.UNRESOLVED: "magenta",
 }
+_BY_GRAVITY: Final = (Outcome.REJECTED, Outcome.UNATTESTED, Outcome.UNRESOLVED, Outcome.VERIFIED)
 _WIDTH: Final = max(len(outcome.value) for outcome in Outcome)
 _MAX_VALUE: Final = 400
 
@@ -39,23 +40,42 @@ def printable(text: str) -> str:
     return shown if len(shown) <= _MAX_VALUE else f"{shown[:_MAX_VALUE]}... ({len(text)} characters)"
 
 
-def render_verdicts(verdicts: Sequence[Verdict], *, explain: bool = False, style: Style = plain) -> str:
-    """Render verdicts, a paragraph each, and a summary line when there are several."""
+def render_verdicts(
+    verdicts: Sequence[Verdict], *, explain: bool = False, quiet: bool = False, style: Style = plain
+) -> str:
+    """Render verdicts, a paragraph each, and a summary when there are several.
+
+    When `quiet`, verified ones are counted only, and nothing is said of a single one.
+    """
     lines: list[str] = []
     alone = len(verdicts) == 1
-    for verdict in verdicts:
+    shown = [verdict for verdict in verdicts if not (quiet and verdict.outcome is Outcome.VERIFIED)]
+    if quiet and not shown and alone:
+        return ""
+    for verdict in shown:
         lines.extend(_verdict(verdict, style, in_full=alone or explain))
         if explain:
             lines.extend(_explanation(verdict))
-    limits = [limit for verdict in verdicts for limit in _limits(verdict)]
-    lines.extend(dict.fromkeys(limits))
+    if not quiet:
+        lines.extend(dict.fromkeys(limit for verdict in verdicts for limit in _limits(verdict)))
     bases = dict.fromkeys(line for verdict in verdicts for line in _basis(verdict.basis))
     lines.extend(bases)
     if len(verdicts) > 1:
         counts = Counter(verdict.outcome for verdict in verdicts)
         said = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome])
         lines.append(f"{len(verdicts)} bottles: {said}")
+        if weakest := _weakest(verdicts):
+            lines.append(f"weakest link: {weakest}")
     return "\n".join(lines) + "\n"
+
+
+def _weakest(verdicts: Sequence[Verdict]) -> str | None:
+    """Name the first of the worst verdicts; None when all are verified."""
+    worst = min(verdicts, key=lambda verdict: _BY_GRAVITY.index(verdict.outcome))
+    if worst.outcome is Outcome.VERIFIED:
+        return None
+    needed = f", needed by {printable(worst.question.needed_by)}" if worst.question.needed_by else ""
+    return f"{printable(worst.question.label)}, {worst.outcome.value}{needed}"
 
 
 def render_examination(assessments: Sequence[Assessment]) -> str:
@@ -70,7 +90,8 @@ def render_examination(assessments: Sequence[Assessment]) -> str:
 def _verdict(verdict: Verdict, style: Style, *, in_full: bool) -> Iterator[str]:
     outcome = verdict.outcome
     word = style(outcome.value.ljust(_WIDTH), _COLOURS[outcome])
-    yield f"{word}  {printable(verdict.question.label)}"
+    needed = f", needed by {printable(verdict.question.needed_by)}" if verdict.question.needed_by else ""
+    yield f"{word}  {printable(verdict.question.label)}{needed}"
     best = verdict.best
     if outcome is Outcome.VERIFIED and best is not None and best.evidence is not None:
         yield from _accepted(best, best.evidence, in_full=in_full)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from brew_provenance.appraise import Candidate
 from brew_provenance.bottle import Digest
@@ -77,7 +78,7 @@ class GitHubStore:
     @property
     def name(self) -> str:
         """What a verdict calls the store."""
-        return f"{self._api.host}, {' and '.join(self._repositories)}"
+        return store_name(self._api.base, self._repositories)
 
     def resolve(
         self,
@@ -195,6 +196,11 @@ class GitHubStore:
             return Answer(findings=(*faults, *notes))
         candidates += (Candidate(f"{self._api.host}, more of the list", fault) for fault in faults)
         return Answer(tuple(candidates), notes)
+
+
+def store_name(base: str, repositories: Sequence[str]) -> str:
+    """Return what to call the store of some repositories behind an API."""
+    return f"{urlsplit(base).netloc}, {' and '.join(repositories)}"
 
 
 class _Bundles:

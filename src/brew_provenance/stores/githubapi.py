@@ -153,7 +153,9 @@ class GitHubAPI:
         version: str = API_VERSION,
     ) -> None:
         self._transport = transport
-        self._base = base.rstrip("/")
+        self.base = base.rstrip("/")
+        """Where the API is."""
+
         self._token = token
         self._token_name = token_name
         self._version = version
@@ -165,7 +167,7 @@ class GitHubAPI:
     @property
     def host(self) -> str:
         """Where the API is, for people."""
-        return urlsplit(self._base).netloc
+        return urlsplit(self.base).netloc
 
     @property
     def has_token(self) -> bool:
@@ -239,7 +241,7 @@ class GitHubAPI:
 
         Raises LinkExpiredError, and TransportError for everything else.
         """
-        if is_loopback(url) and not is_loopback(self._base):
+        if is_loopback(url) and not is_loopback(self.base):
             raise TransportError("url-refused", "the list links to this very machine")
         reply = self._transport.send(url, limit=MAX_BUNDLE_BYTES)
         host = urlsplit(url).netloc
@@ -274,7 +276,7 @@ class GitHubAPI:
         headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": self._version}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        url = f"{self._base}{path}{query}"
+        url = f"{self.base}{path}{query}"
         authorization = {"Authorization": f"Bearer {token}"} if token else {}
         reply = self._transport.send(
             url, limit=MAX_ANSWER_BYTES, headers=headers | authorization, body=body, pause=pause_asked

@@ -3,7 +3,8 @@
     index.json                          what is in the kit, with digests
     attestations/sha256-HEX.jsonl       the bundles for one digest, one a line
     formulae/USER/REPO/NAME.json        brew's description of a formula
-    trusted_root.jsonl, policy.toml     for whoever decides to trust them
+    trusted_root.jsonl                  for whoever decides to trust them
+    policies/USER/REPO.toml
 
 Bundle and root files can be read by `gh attestation verify --bundle … --custom-trusted-root …`.
 Whoever made or carried the kit controls all of it. Its index finds copying errors; only the
@@ -15,12 +16,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from brew_provenance import strictjson
 from brew_provenance.appraise import Candidate
@@ -37,20 +41,33 @@ from brew_provenance.strictjson import MalformedJSONError
 
 INDEX: Final = "index.json"
 TRUSTED_ROOT: Final = "trusted_root.jsonl"
-POLICY: Final = "policy.toml"
 
 MAX_INDEX_BYTES: Final = 256 * 1024 * 1024
 """An index; one entry a bottle, some 200 bytes each."""
 
-_FULL_NAME = re.compile(r"[a-z0-9_-]+/[a-z0-9_][a-z0-9._-]*/\w[\w@+.-]*", re.ASCII)
+_UNFINISHED = ".unfinished"
+_TAP = r"[a-z0-9_-]+/[a-z0-9_][a-z0-9._-]*"
+_FULL_NAME = re.compile(rf"{_TAP}/\w[\w@+.-]*", re.ASCII)
+# Whoever made the index chose its paths, and an export removes what an older index lists.
+_PATH = re.compile(
+    rf"attestations/(?:sha256|sha512)-[0-9a-f]+\.jsonl|formulae/{_FULL_NAME.pattern}\.json"
+    rf"|policies/{_TAP}\.toml|{re.escape(TRUSTED_ROOT)}",
+    re.ASCII,
+)
 _NEXT_STEP = "make the kit again, or copy it again"
+
+
+def _check_path(path: str) -> str:
+    if _PATH.fullmatch(path) is None:
+        raise ValueError("not the path of a file in a kit")
+    return path
 
 
 class _Index(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     schema_version: Annotated[StrictInt, Field(alias="schemaVersion", ge=1, le=1)]
-    files: dict[str, str]
+    files: dict[Annotated[str, AfterValidator(_check_path)], str]
     """Path in the kit to sha256 in hexadecimal."""
 
     formulae: list[str]
@@ -117,6 +134,25 @@ class Kit:
             raise KitError(str(self._folder / relative), f"describes {formula.full_name}", _NEXT_STEP)
         return formula
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The files that the index lists, by their paths in the kit, with their sha256."""
+        return self._index.files
+
+    def altered_files(self) -> list[str]:
+        """Return what is wrong with the kit's files, a sentence each: altered, missing, or not listed."""
+        problems = []
+        for relative in sorted(self._index.files):
+            try:
+                self._read_file(relative)
+            except (OSError, FileTooLongError, _AlteredError) as error:
+                problems.append(f"{relative}: {_why(error)}")
+        there = {
+            path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*") if path.is_file()
+        }
+        unlisted = sorted(there - self._index.files.keys() - {INDEX})
+        return problems + [f"{relative}: the index does not list it" for relative in unlisted]
+
     def formulae(self) -> Iterator[Formula]:
         """Yield every formula that the kit describes. Raises KitError for one that cannot be used."""
         return (self.formula(name) for name in sorted(self._index.formulae))
@@ -150,41 +186,123 @@ class _AlteredError(ValueError):
     """A file of the kit is not the one that its index lists."""
 
 
+class KitWriter:
+    """Writes a kit, or brings one up to date; the same contents give the same bytes.
+
+    Each file is written whole, and the index last: a kit that was interrupted is no kit, or the old
+    one with files that its index does not list, until the same export has run again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Prepare to write into `folder`: a kit, an empty folder, or one that does not exist yet.
+
+        Raises KitError for a folder with anything else in it, and OSError.
+        """
+        self._folder = folder
+        self._old: frozenset[str] = frozenset()
+        if (folder / INDEX).exists():
+            self._old = frozenset(Kit(folder).files)
+        elif folder.is_dir() and any(not _is_of_kit(path.name) for path in folder.iterdir()):
+            raise KitError(str(folder), "holds something else than a kit", "give an empty or a new folder")
+        self._files: dict[str, str] = {}
+        self._formulae: list[str] = []
+        self._digests: set[str] = set()
+
+    def add_formula(self, full_name: str, description: bytes) -> None:
+        """Add brew's JSON description of a formula."""
+        self._formulae.append(full_name)
+        self._write(_formula_path(full_name), description)
+
+    def add_attestations(self, digest: Digest, bundles: Sequence[bytes]) -> None:
+        """Add what a store answered for a digest; no bundle says that it has none.
+
+        Raises MalformedJSONError for a bundle that is not strict JSON.
+        """
+        self._digests.add(str(digest))
+        relative = _bundle_path(digest)
+        if bundles:
+            # Two taps can publish the same bytes, and have a store each.
+            lines = _lines(bundles) | (self._lines_of(relative) if relative in self._files else set())
+            self._write(relative, b"".join(sorted(lines)))
+
+    def add_file(self, relative: str, raw: bytes) -> None:
+        """Add a file for whoever decides to trust it: TRUSTED_ROOT, or a policy."""
+        self._write(relative, raw)
+
+    def finish(self) -> None:
+        """Write the index, and remove what an older one lists and this one does not."""
+        index = {
+            "schemaVersion": 1,
+            "files": dict(sorted(self._files.items())),
+            "formulae": sorted(self._formulae),
+            "digests": sorted(self._digests),
+        }
+        raw = (json.dumps(index, indent=2) + "\n").encode()
+        _replace(self._folder / INDEX, raw)
+        for relative in self._old - self._files.keys():
+            (self._folder / relative).unlink(missing_ok=True)
+
+    def _lines_of(self, relative: str) -> set[bytes]:
+        return set(read_bounded(self._folder / relative, MAX_FILE_BYTES).splitlines(keepends=True))
+
+    def _write(self, relative: str, raw: bytes) -> None:
+        self._files[relative] = hashlib.sha256(raw).hexdigest()
+        path = self._folder / relative
+        with suppress(OSError, FileTooLongError):
+            if read_bounded(path, len(raw)) == raw:
+                return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent.resolve() != self._folder.resolve() / Path(relative).parent:
+            raise KitError(str(path.parent), "leads out of the kit", "give a folder without symbolic links")
+        _replace(path, raw)
+
+
 def write_kit(
     folder: Path,
     formulae: Mapping[str, bytes],
     attestations: Mapping[Digest, Sequence[bytes]],
     trust: Mapping[str, bytes],
 ) -> None:
-    """Write a kit into `folder`; the same arguments give the same bytes.
-
-    `formulae` are brew's JSON descriptions by full name; `attestations` the bundles of each digest
-    that a store was asked about, none for one that it has none for; `trust` the files TRUSTED_ROOT
-    and POLICY. The index is written last, under its name only when all else is there.
-
-    Raises MalformedJSONError for a bundle that is not strict JSON, and OSError.
-    """
-    files = {_formula_path(name): raw for name, raw in formulae.items()}
-    files |= {_bundle_path(digest): _lines(bundles) for digest, bundles in attestations.items() if bundles}
-    files |= trust
-    for relative, raw in files.items():
-        path = folder / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(raw)
-    index = {
-        "schemaVersion": 1,
-        "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in sorted(files.items())},
-        "formulae": sorted(formulae),
-        "digests": sorted(str(digest) for digest in attestations),
-    }
-    unfinished = folder / f"{INDEX}.unfinished"
-    unfinished.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(folder / INDEX)
+    """Write a whole kit: descriptions by full name, bundles by digest, and files to be trusted or not."""
+    writer = KitWriter(folder)
+    for name, raw in formulae.items():
+        writer.add_formula(name, raw)
+    for digest, bundles in attestations.items():
+        writer.add_attestations(digest, bundles)
+    for relative, raw in trust.items():
+        writer.add_file(relative, raw)
+    writer.finish()
 
 
-def _lines(bundles: Sequence[bytes]) -> bytes:
+def _replace(path: Path, raw: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, unfinished = tempfile.mkstemp(prefix=f"{_UNFINISHED}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(raw)
+        Path(unfinished).chmod(0o644)
+        Path(unfinished).replace(path)
+    except OSError:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+
+
+def _is_of_kit(name: str) -> bool:
+    """Say whether an export that was interrupted can have left a file or folder of this name."""
+    return name in {"attestations", "formulae", "policies", TRUSTED_ROOT} or name.startswith(_UNFINISHED)
+
+
+def _lines(bundles: Sequence[bytes]) -> set[bytes]:
+    """Return bundles as lines, each once, in a layout that no store chooses."""
     documents = (strictjson.loads(bundle, MAX_BUNDLE_BYTES) for bundle in bundles)
-    return b"".join(json.dumps(document, separators=(",", ":")).encode() + b"\n" for document in documents)
+    return {
+        json.dumps(document, separators=(",", ":"), sort_keys=True).encode() + b"\n" for document in documents
+    }
+
+
+def policy_path(tap: str) -> str:
+    """Return where a kit keeps the policy for `user/repo`."""
+    return f"policies/{tap}.toml"
 
 
 def _bundle_path(digest: Digest) -> str:

@@ -1,0 +1,36 @@
+"""`brew-provenance cache`: attestations that this machine remembers."""
+
+from __future__ import annotations
+
+import click
+
+from brew_provenance.cli import options
+from brew_provenance.errors import InputError
+from brew_provenance.stores.cache import CacheInfo, cache_info, clear_cache
+
+
+@click.group("cache")
+def command() -> None:
+    """Attestations that stores gave before. They are verified again whenever they are used."""
+
+
+@command.command("info")
+def info() -> None:
+    """Say where they are, and how many."""
+    found = cache_info(options.cache_folder() / "attestations")
+    options.write_result(f"{found.folder}: {_counted(found)}\n", None)
+
+
+@command.command("clear")
+def clear() -> None:
+    """Delete them."""
+    folder = options.cache_folder() / "attestations"
+    try:
+        found = clear_cache(folder)
+    except OSError as error:
+        raise InputError(str(folder), error.strerror or str(error), "delete the folder yourself") from error
+    options.write_result(f"{found.folder}: deleted {_counted(found)}\n", None)
+
+
+def _counted(found: CacheInfo) -> str:
+    return f"attestations of {found.files:,} bottles, {found.size / 1e6:.1f} MB"

@@ -1,0 +1,105 @@
+"""`brew-provenance kit`: what an offline check needs, in a folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from brew_provenance.check import check_targets
+from brew_provenance.cli import options
+from brew_provenance.cli.sources import Sources, options_of_sources
+from brew_provenance.errors import InputError, KitError, NothingMatchedError, UsageError
+from brew_provenance.formula import Formula
+from brew_provenance.host import host_tag
+from brew_provenance.kits import Export, export_kit
+from brew_provenance.stores.kit import Kit
+from brew_provenance.targets import find_formulae, formula_targets, full_name, installed_formulae
+from brew_provenance.verdict import Outcome, worst_exit_code
+
+
+@click.group("kit")
+def command() -> None:
+    """Kits: what mirrors and machines without a network need to check bottles."""
+
+
+@command.command("export")
+@click.argument("folder", type=options.PATH)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--deps", is_flag=True, help="Include what the formulae need at run time.")
+@click.option("--installed", is_flag=True, help="Include every formula that is installed.")
+@options_of_sources
+def export(
+    *,
+    folder: Path,
+    names: Sequence[str],
+    sources: Sources,
+    deps: bool,
+    installed: bool,
+) -> None:
+    """Write a kit into FOLDER for the bottles of formulae, for all tags, or bring one up to date.
+
+    With --tap and no names, it is for all formulae of that tap. The same answers give the same bytes, and an export that was interrupted goes on where it was.
+
+    Exits with 5 when a store could not answer for every bottle; the kit then covers the others.
+    """
+    formulae = _choose(sources, names, deps=deps, installed=installed)
+    with options.counter("formulae") as count:
+        try:
+            done = export_kit(
+                folder,
+                formulae,
+                sources.store_for,
+                policy_for=sources.policy_for,
+                roots=sources.roots(),
+                progress=lambda so_far: count(so_far.formulae),
+            )
+        except OSError as error:
+            raise InputError(
+                str(folder), error.strerror or str(error), "give a folder that can be written"
+            ) from error
+    _report(folder, done)
+    sys.exit(Outcome.UNRESOLVED.exit_code if done.problems else 0)
+
+
+@command.command("verify")
+@click.argument("folder", type=options.PATH)
+@options_of_sources
+@options.for_verdicts
+def verify(*, folder: Path, sources: Sources, output: options.Output) -> None:
+    """Check that the files of the kit in FOLDER are those of its index, and then all of its bottles."""
+    kit = Kit(folder)
+    if problems := kit.altered_files():
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise KitError(str(folder), f"{problems[0]}{more}", "make the kit again, or copy it again")
+    names = [formula.full_name for formula in kit.formulae() if formula.bottles]
+    if not names:
+        raise NothingMatchedError(str(folder), "the kit describes no bottle", "export one with formulae")
+    targets = formula_targets(lambda _tap: kit, names, None)
+    verdicts = check_targets(targets, lambda _tap: kit, sources.trust, sources.policy_for)
+    output.write(verdicts)
+    sys.exit(worst_exit_code(verdicts))
+
+
+def _choose(sources: Sources, names: Sequence[str], *, deps: bool, installed: bool) -> Iterable[Formula]:
+    tap_for = sources.tap_for(None)
+    if not names and not installed:
+        if not sources.names_tap:
+            raise UsageError("kit export", "nothing is named", "name formulae, or give --installed or --tap")
+        return tap_for(sources.tap).formulae()
+    named = [full_name(name, sources.tap) for name in names]
+    if installed:
+        named += installed_formulae(sources.environment.cellar)
+    return find_formulae(tap_for, named, dependencies_on=host_tag() if deps else None)
+
+
+def _report(folder: Path, done: Export) -> None:
+    for name, problem in done.problems:
+        options.note(f"{name}: left out, {problem.code}: {problem.detail}")
+    options.write_result(
+        f"{folder}: a kit for {done.bottles:,} bottles of {done.formulae:,} formulae, "
+        f"{done.unattested:,} without attestation\n",
+        None,
+    )

@@ -1,0 +1,6 @@
+"""`brew-provenance reinstall`."""
+
+from brew_provenance.cli.pouring import make_command
+from brew_provenance.install import Verb
+
+command = make_command(Verb.REINSTALL)

@@ -1,29 +1,36 @@
-"""Fetching bottles: a file gets a bottle's name when all of its bytes are on the disk and are the bottle.
+"""brew's downloads: where it gets a bottle from, where it keeps it, and fetching one as it would.
 
-A mirror, a registry and everybody in between may answer anything; in a shared folder, somebody else may
-have prepared what is about to be written. Until it is whole, a download stands beside its final name, as
-`<name>.incomplete`.
+The rules are those of brew's `bottle_specification.rb`, `bottle.rb`, `brew.sh` and its download
+strategies. Whoever controls the environment chooses the mirrors, and a mirror, a registry or anybody in
+between may answer anything: a file gets a bottle's name when its bytes are the bottle.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
-import os
 import re
-import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
-from brew_provenance.bottle import Bottle, Digest
+from brew_provenance.bottle import Bottle, Digest, bottle_url
 from brew_provenance.bottlefile import MAX_BOTTLE_BYTES
-from brew_provenance.errors import InputError
-from brew_provenance.mirrors import origin
+from brew_provenance.brewenv import DEFAULT_BOTTLE_DOMAIN
+from brew_provenance.incomplete import IncompleteFile, holds
 from brew_provenance.transport import Reply, Transport, TransportError
+
+GITHUB_REGISTRY: Final = "https://ghcr.io"
+
+ANONYMOUS: Final = "Bearer QQ=="
+"""The token with which GitHub's registry gives public packages to everybody (`brew.sh` in brew)."""
+
+# GitHubPackages::URL_REGEX and VALID_OCI_TAG_REGEX in brew's `github_packages.rb`.
+_GITHUB_PACKAGES = re.compile(r"https://ghcr\.io/v2/([\w-]+)/([\w-]+)", re.ASCII)
+_OCI_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 ATTEMPTS: Final = 4
 """How often one URL is asked; each attempt goes on where the one before stopped."""
@@ -42,8 +49,6 @@ _PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _FIRST_PAUSE = 0.5
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 _LENGTH = re.compile(r"[0-9]{1,18}")
-_CHUNK = 1 << 20
-_OPENED_AGAIN = 5
 
 
 class BottleFetchError(Exception):
@@ -53,6 +58,103 @@ class BottleFetchError(Exception):
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+def url_for_brew(bottle: Bottle, bottle_domain: str | None = None) -> str:
+    """Return the URL by which brew knows a bottle: where homebrew-core's have a mirror, the one there.
+
+    `bottle_domain` is HOMEBREW_BOTTLE_DOMAIN, None for the default one. HOMEBREW_ARTIFACT_DOMAIN
+    changes whom brew asks, and not this.
+    """
+    if bottle_domain is None or not bottle.url.startswith(f"{DEFAULT_BOTTLE_DOMAIN}/"):
+        return bottle.url
+    packages = _GITHUB_PACKAGES.match(bottle_domain)
+    if packages is not None:
+        owner, repository = packages[1].lower(), packages[2].removeprefix("homebrew-")
+        bottle_domain = f"{GITHUB_REGISTRY}/v2/{owner}/{repository}"
+    return bottle_url(bottle_domain, bottle.file_name, bottle.digest)
+
+
+def mirrored_urls(
+    bottle: Bottle,
+    *,
+    bottle_domain: str | None = None,
+    artifact_domain: str | None = None,
+    no_fallback: bool = False,
+) -> list[str]:
+    """Return the URLs that brew would ask for a bottle, in its order.
+
+    The arguments are HOMEBREW_BOTTLE_DOMAIN and HOMEBREW_ARTIFACT_DOMAIN, None where not set, and
+    whether HOMEBREW_ARTIFACT_DOMAIN_NO_FALLBACK is set, which takes the place of the default domain
+    from the second and not from the first.
+    """
+    urls = []
+    for url in (url_for_brew(bottle, bottle_domain), bottle.url):
+        urls.append(url if artifact_domain is None else _on_artifact_domain(url, artifact_domain))
+        if not no_fallback:
+            urls.append(url)
+    return list(dict.fromkeys(urls))
+
+
+def registry_authorization(
+    *, artifact_domain: str | None = None, token: str | None = None, basic_auth_token: str | None = None
+) -> dict[str, str]:
+    """Return the Authorization header for each registry, by its origin, `https://ghcr.io`.
+
+    The tokens are HOMEBREW_DOCKER_REGISTRY_TOKEN and HOMEBREW_DOCKER_REGISTRY_BASIC_AUTH_TOKEN. They go
+    to the artifact domain where there is one, and to GitHub's registry otherwise; brew would send those
+    of the artifact domain to GitHub as well when it falls back.
+    """
+    given = f"Bearer {token}" if token else None
+    if given is None and basic_auth_token not in {None, "", "none"}:
+        given = f"Basic {basic_auth_token}"
+    if artifact_domain is not None:
+        own = {_origin(artifact_domain): given} if given else {}
+        return {GITHUB_REGISTRY: ANONYMOUS, **own}
+    if given is None and basic_auth_token:
+        return {}
+    return {GITHUB_REGISTRY: given or ANONYMOUS}
+
+
+def cached_bottle_path(cache: Path, bottle: Bottle, url: str | None = None) -> Path:
+    """Return where brew keeps a bottle that it has downloaded, below its cache folder.
+
+    `url` is the bottle's `url_for_brew`; without it, the one on the default domain.
+    """
+    url = url or bottle.url
+    name = str(bottle.file_name) if _is_blob(url, bottle.digest) else _last_part(url)
+    return cache / "downloads" / f"{_sha256(url)}--{name}"
+
+
+def cached_manifest_path(cache: Path, bottle: Bottle, url: str | None = None) -> Path | None:
+    """Return where brew keeps a bottle's manifest; None for one that comes from no registry."""
+    url = url or bottle.url
+    tag = f"{bottle.version}-{bottle.rebuild}" if bottle.rebuild else bottle.version
+    if not _is_blob(url, bottle.digest) or _OCI_TAG.fullmatch(tag) is None:
+        return None
+    manifest = f"{url.removesuffix(f'/blobs/{bottle.digest}')}/manifests/{tag}"
+    return cache / "downloads" / f"{_sha256(manifest)}--{bottle.formula}-{tag}.bottle_manifest.json"
+
+
+def find_cached(cache: Path, bottle: Bottle, url: str | None = None) -> Path | None:
+    """Return the file that brew would take for this bottle, without a look into it; None if none.
+
+    What comes from no registry bears any name that its server gave it, where it is the only one from
+    its URL (`AbstractFileDownloadStrategy#cached_location` in brew).
+    """
+    url = url or bottle.url
+    path = cached_bottle_path(cache, bottle, url)
+    # What we may not look at is not there for us.
+    with suppress(OSError):
+        if not _is_blob(url, bottle.digest):
+            found = [
+                other
+                for other in path.parent.glob(f"{_sha256(url)}--*")
+                if not other.name.endswith(".incomplete")
+            ]
+            path = found[0] if len(found) == 1 else path
+        return path if path.is_file() else None
+    return None
 
 
 def fetch_bottle(  # noqa: PLR0913 - the parts of a download
@@ -77,129 +179,17 @@ def fetch_bottle(  # noqa: PLR0913 - the parts of a download
     is that of `transport`. Raises BottleFetchError, and InputError when the folder cannot be used.
     """
     path = folder / str(bottle.file_name)
-    with _storing(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        if _is_there(path, bottle.digest):
-            return path
-    with _Incomplete(path) as incomplete:
+    if holds(path, bottle.digest, MAX_BOTTLE_BYTES):
+        return path
+    with IncompleteFile(path, MAX_BOTTLE_BYTES) as incomplete:
         # Another process may have had the lock until now, and have done the work.
-        with _storing(path):
-            if _is_there(path, bottle.digest):
-                incomplete.remove()
-                return path
+        if holds(path, bottle.digest, MAX_BOTTLE_BYTES):
+            incomplete.remove()
+            return path
         if incomplete.digest() != bottle.digest:
             _Download(transport, bottle.digest, authorization, progress, clock, sleep).run(urls, incomplete)
         incomplete.finish()
     return path
-
-
-class _Incomplete:
-    """The file that a download is written to, held by this process alone."""
-
-    def __init__(self, final: Path) -> None:
-        self._final = final
-        self._path = final.with_name(f"{final.name}.incomplete")
-        self._hasher = hashlib.sha256()
-        self.size = 0
-
-    def __enter__(self) -> Self:
-        with _storing(self._path):
-            self._descriptor = self._open()
-            try:
-                self._read()
-            except BaseException:
-                os.close(self._descriptor)
-                raise
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        os.close(self._descriptor)
-
-    def digest(self) -> Digest:
-        """Return the digest of what is there."""
-        return Digest("sha256", self._hasher.hexdigest())
-
-    def append(self, piece: bytes) -> None:
-        """Write `piece` at the end."""
-        self._hasher.update(piece)
-        self.size += len(piece)
-        rest = memoryview(piece)
-        with _storing(self._path):
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-
-    def restart(self) -> None:
-        """Throw away what is there."""
-        with _storing(self._path):
-            os.ftruncate(self._descriptor, 0)
-            os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self._hasher = hashlib.sha256()
-        self.size = 0
-
-    def remove(self) -> None:
-        """Take the file away."""
-        with _storing(self._path):
-            self._path.unlink(missing_ok=True)
-
-    def finish(self) -> None:
-        """Give the file its final name, now that all of it is there."""
-        with _storing(self._final):
-            os.fsync(self._descriptor)
-            self._path.replace(self._final)
-            folder = os.open(self._final.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
-    def _open(self) -> int:
-        for _ in range(_OPENED_AGAIN):
-            # No link of somebody else's is followed, and no pipe is waited for.
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            descriptor = os.open(self._path, flags, 0o644)
-            try:
-                self._check(os.fstat(descriptor))
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Whoever had the lock may have given the file its final name.
-                held = self._is_at_path(descriptor)
-            except BlockingIOError as error:
-                os.close(descriptor)
-                raise InputError(
-                    str(self._path), "another process is downloading it", "run this again when that is done"
-                ) from error
-            except BaseException:
-                os.close(descriptor)
-                raise
-            if held:
-                return descriptor
-            os.close(descriptor)
-        raise InputError(str(self._path), "is replaced again and again", "choose a folder of your own")
-
-    def _check(self, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode):
-            cause = "not a regular file"
-        elif _is_open_to_others(status):
-            cause = "others could change it after it was compared"
-        elif status.st_nlink > 1:
-            cause = "it has other names, whose content would change as well"
-        else:
-            return
-        raise InputError(str(self._path), cause, "remove it, or choose a folder of your own")
-
-    def _is_at_path(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(descriptor), self._path.lstat())
-        except FileNotFoundError:
-            return False
-
-    def _read(self) -> None:
-        """Hash what an earlier download left, and stand at its end."""
-        while piece := os.read(self._descriptor, _CHUNK):
-            self._hasher.update(piece)
-            self.size += len(piece)
-            if self.size > MAX_BOTTLE_BYTES:
-                self.restart()
-                return
 
 
 class _Download:
@@ -222,7 +212,7 @@ class _Download:
         self._sleep = sleep
         self._restarted = False
 
-    def run(self, urls: Sequence[str], incomplete: _Incomplete) -> None:
+    def run(self, urls: Sequence[str], incomplete: IncompleteFile) -> None:
         """Return when the bottle is there, whole. Raises BottleFetchError."""
         failures = []
         for url in urls:
@@ -238,7 +228,7 @@ class _Download:
                 self._sleep(_FIRST_PAUSE * (1 << (attempt - 1)))
         raise BottleFetchError("bottle-not-fetched", "; ".join(failures) or "there is nobody to ask for it")
 
-    def _get_whole(self, url: str, incomplete: _Incomplete) -> None:
+    def _get_whole(self, url: str, incomplete: IncompleteFile) -> None:
         pieced = self._get_rest(url, incomplete)
         if incomplete.digest() != self._digest and pieced and not self._restarted:
             self._restarted = True
@@ -248,13 +238,13 @@ class _Download:
             incomplete.remove()
             found = f"{incomplete.size:,} bytes with {incomplete.digest()}"
             raise BottleFetchError(
-                "artifact-digest-mismatch", f"{origin(url)} sent {found} instead of {self._digest}"
+                "artifact-digest-mismatch", f"{_origin(url)} sent {found} instead of {self._digest}"
             )
 
-    def _get_rest(self, url: str, incomplete: _Incomplete) -> bool:
+    def _get_rest(self, url: str, incomplete: IncompleteFile) -> bool:
         """Send one request, and say whether its answer went on where another had stopped."""
         headers = {}
-        if (authorization := self._authorization.get(origin(url))) is not None:
+        if (authorization := self._authorization.get(_origin(url))) is not None:
             headers["Authorization"] = authorization
         if incomplete.size:
             # No If-Range: what a registry names by its digest does not change, and the digest decides.
@@ -266,10 +256,10 @@ class _Download:
                 incomplete.append(piece)
                 if incomplete.size > (MAX_BOTTLE_BYTES if total is None else total):
                     incomplete.restart()
-                    raise TransportError("answer-too-long", f"{origin(url)} sends more than a bottle has")
+                    raise TransportError("answer-too-long", f"{_origin(url)} sends more than a bottle has")
                 self._progress(incomplete.size, total)
         if total is not None and incomplete.size < total:
-            raise TransportError("connection-broken", f"{origin(url)} cut its answer short")
+            raise TransportError("connection-broken", f"{_origin(url)} cut its answer short")
         return pieced
 
     def _in_time(self, url: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -278,67 +268,62 @@ class _Download:
             come += len(piece)
             if self._clock() - since > PATIENCE:
                 if come < SLOWEST_BYTES:
-                    raise TransportError("answer-timed-out", f"{origin(url)} sent {come:,} bytes in a minute")
+                    raise TransportError(
+                        "answer-timed-out", f"{_origin(url)} sent {come:,} bytes in a minute"
+                    )
                 since, come = self._clock(), 0
             yield piece
 
 
-def _begin(url: str, reply: Reply, incomplete: _Incomplete) -> int | None:
+def _begin(url: str, reply: Reply, incomplete: IncompleteFile) -> int | None:
     """Stand where an answer begins, and return how long the bottle will be, where it says so."""
     said = reply.headers.get("Content-Length", "")
     if reply.status == 206 and incomplete.size:
         match = _RANGE.fullmatch(reply.headers.get("Content-Range", ""))
         if match is None or int(match[1]) != incomplete.size:
             incomplete.restart()
-            raise TransportError("connection-broken", f"{origin(url)} sends another part than asked for")
+            raise TransportError("connection-broken", f"{_origin(url)} sends another part than asked for")
         said = match[2]
     elif reply.status == 200:
         # Also where the rest was asked for: not every server knows ranges.
         incomplete.restart()
     elif reply.status == 416 and incomplete.size:
         incomplete.restart()
-        raise TransportError("connection-broken", f"{origin(url)} has no more than what is here already")
+        raise TransportError("connection-broken", f"{_origin(url)} has no more than what is here already")
     else:
         code = "connection-broken" if reply.status in _PASSING_STATUS else "answer-unexpected"
-        raise TransportError(code, f"{origin(url)} answers with status {reply.status}")
+        raise TransportError(code, f"{_origin(url)} answers with status {reply.status}")
     total = int(said) if _LENGTH.fullmatch(said) else None
     if total is not None and total > MAX_BOTTLE_BYTES:
-        raise TransportError("answer-too-long", f"{origin(url)} would send {total:,} bytes")
+        raise TransportError("answer-too-long", f"{_origin(url)} would send {total:,} bytes")
     return total
 
 
-@contextmanager
-def _storing(path: Path) -> Iterator[None]:
-    """Turn what the file system says into an error that a person can act on."""
-    try:
-        yield
-    except OSError as error:
-        cause, next_step = error.strerror or str(error), "choose a folder that can be written to"
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            next_step = "make room and run this again: it goes on where it stopped"
-        elif error.errno == errno.ELOOP:
-            cause, next_step = "a symbolic link, which no download is written through", "remove it"
-        raise InputError(str(path), cause, next_step) from error
+def _on_artifact_domain(url: str, artifact_domain: str) -> str:
+    domain = artifact_domain.removesuffix("/")
+    registry = f"{GITHUB_REGISTRY}/"
+    # A registry below a path of its own has the protocol's `/v2/` in front of that path already.
+    if re.match(r"https?://[^/]+/v2(?:/|\Z)", domain):
+        registry += "v2/"
+    rest = url.removeprefix(registry)
+    return url if rest == url else f"{domain}/{rest}"
 
 
-def _is_there(path: Path, digest: Digest) -> bool:
-    """Say whether a file is the bottle, and nobody else can make it something else afterwards."""
-    try:
-        # No link either: it may lead elsewhere the next time.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or _is_open_to_others(status):
-        os.close(descriptor)
-        return False
-    hasher, length = hashlib.sha256(), 0
-    with os.fdopen(descriptor, "rb") as stream:
-        while length <= MAX_BOTTLE_BYTES and (piece := stream.read(_CHUNK)):
-            hasher.update(piece)
-            length += len(piece)
-    return hasher.hexdigest() == digest.value
+def _is_blob(url: str, digest: Digest) -> bool:
+    return _GITHUB_PACKAGES.match(url) is not None and url.endswith(f"/blobs/{digest}")
 
 
-def _is_open_to_others(status: os.stat_result) -> bool:
-    return status.st_uid not in {0, os.geteuid()} or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+def _last_part(url: str) -> str:
+    """Return the file name that a URL ends in (`parse_basename` and `Utils.safe_filename` in brew)."""
+    part = unquote(urlsplit(url).path.rpartition("/")[2])
+    return _CONTROL.sub("", part.rpartition("/")[2])
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _origin(url: str) -> str:
+    """Return scheme, host and port of a URL, without a user's name."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()

@@ -134,7 +134,8 @@ def _read_object(raw: bytes, max_bytes: int, what: str) -> Mapping[str, object]:
     try:
         found = strictjson.loads(raw, max_bytes)
     except MalformedJSONError as error:
-        raise JWSError("malformed", f"{what}: {error}") from error
+        # The reason quotes names out of the document, which may be of any length.
+        raise JWSError("malformed", f"{what}: {str(error)[:200]}") from error
     if not isinstance(found, dict):
         raise JWSError("malformed", f"{what}: not a JSON object")
     return found

@@ -260,7 +260,9 @@ def test_values_nested_deeply_are_values() -> None:
     assert read_brewfile(b"[" * depth + b"]" * depth) == Brewfile((), (), (), ())
 
 
-WORDS = """brew tap cask "a" 'b/c/d' "#{x}" OS.mac? if end else do { } ( ) , link: ; # __END__ and && = x ENV [ ] ."""
+WORDS = """
+brew tap cask "a" 'b/c/d' "#{x}" OS.mac? if end else do { } ( ) , link: ; # __END__ and && = x ENV [ ] .
+"""
 FRAGMENTS = ["\n", *WORDS.split()]
 
 

@@ -122,7 +122,8 @@ def serve(app: ASGIApp, *, port: int = 0) -> Iterator[LoopbackServer]:
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket()
+    # With the protocol by its number: only then asyncio sends the parts of an answer without delay.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((_HOST, port))

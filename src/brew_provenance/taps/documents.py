@@ -235,6 +235,8 @@ class Documents:
         return self._folder / f"{_file_name(name)}.newest"
 
     def _keep(self, document: Document, newest: datetime | None) -> None:
+        if document.fetched is None and newest is None:
+            return
         try:
             _make_private(self._folder)
             if document.fetched is not None:

@@ -48,7 +48,7 @@ DOCUMENT: Json = {
 }
 
 
-def packages(tag: str = "arm64_tahoe", **entries: Json) -> Packages:
+def packages(entries: Json | None = None, tag: str = "arm64_tahoe") -> Packages:
     return read_packages(
         altered(DOCUMENT, (("metadata", "bottle_tag"), tag), (("formulae",), entries or DOCUMENT["formulae"]))
     )
@@ -56,7 +56,7 @@ def packages(tag: str = "arm64_tahoe", **entries: Json) -> Packages:
 
 def read(*changes: Any, tag: str = "arm64_tahoe") -> Formula:
     """Return the example formula, with values at paths of its entry set."""
-    return packages(tag, wget=altered(ENTRY, *changes)).formula("wget")
+    return packages({"wget": altered(ENTRY, *changes)}, tag).formula("wget")
 
 
 def refusal(*changes: Any) -> str:
@@ -111,15 +111,15 @@ def test_a_formula_is_read_as_brew_would_read_it() -> None:
 
 
 def test_what_is_blank_may_be_left_out_of_a_formula() -> None:
-    assert packages(zlib={"stable_version": "1.3"}).formula("zlib") == Formula(
+    assert packages({"zlib": {"stable_version": "1.3"}}).formula("zlib") == Formula(
         "homebrew/core", "zlib", "1.3", (), path="Formula/z/zlib.rb", commit="a" * 40
     )
-    head_only = packages(tool={}).formula("tool")
+    head_only = packages({"tool": {}}).formula("tool")
     assert (head_only.version, head_only.bottles) == ("HEAD", ())
 
 
 def test_a_formula_is_looked_at_when_it_is_asked_for() -> None:
-    found = packages(wget=ENTRY, broken={"revision": "1"}, empty={})
+    found = packages({"wget": ENTRY, "broken": {"revision": "1"}})
     assert found.formula("wget").name == "wget"
     with pytest.raises(FormulaError, match="revision"):
         found.formula("broken")
@@ -156,7 +156,7 @@ def test_a_bottle_is_for_the_files_tag_unless_it_says_otherwise(
     ],
 )
 def test_where_bottle_and_formula_are_follows_from_the_name(name: str, image: str, path: str) -> None:
-    formula = packages(**{name: ENTRY}).formula(name)
+    formula = packages({name: ENTRY}).formula(name)
     assert formula.path == path
     assert formula.bottles[0].url == f"{URL}/{image}/blobs/{SHA256}"
 
@@ -164,7 +164,7 @@ def test_where_bottle_and_formula_are_follows_from_the_name(name: str, image: st
 @pytest.mark.parametrize("name", ["", "../wget", "a/b", "-x", "wget\n", "a b", "wgét", ".rb"])
 def test_what_cannot_be_a_formulas_name_is_none(name: str) -> None:
     with pytest.raises(FormulaError, match="name"):
-        packages(**{name: {"stable_version": "1"}}).formula(name)
+        packages({name: {"stable_version": "1"}}).formula(name)
 
 
 def test_a_digest_is_read_without_regard_to_case() -> None:
@@ -187,7 +187,6 @@ def test_a_digest_is_read_without_regard_to_case() -> None:
         ((("stable_version",), 1.25), "stable_version"),
         ((("stable_version",), ":head"), "stable_version"),
         ((("stable_version",), "1/2"), "bottle arm64_tahoe"),
-        ((("stable_version",), "1.0.all.bottle.tar.gz"), ""),
         ((("stable_url_args",), []), "stable_url_args"),
         ((("stable_url_args",), ["u", {}, {}]), "stable_url_args"),
         ((("stable_url_args",), [{}]), "stable_url_args"),
@@ -203,7 +202,6 @@ def test_a_digest_is_read_without_regard_to_case() -> None:
         ((("stable_uses_from_macos",), [["zlib", {":since": "tahoe"}]]), "bound"),
         ((("stable_uses_from_macos",), [[{":since": ":tahoe"}]]), "bound without a formula"),
         ((("aliases",), "get"), "aliases"),
-        ((("aliases",), ["\ud800"]), "aliases"),
         ((("deprecate_args",), []), "deprecate_args"),
         ((("deprecate_args",), {":because": 1}), "deprecate_args"),
     ],
@@ -215,7 +213,7 @@ def test_an_entry_of_another_shape_is_refused(change: Any, message: str) -> None
 @pytest.mark.parametrize("entry", [None, [], "wget", 7])
 def test_an_entry_is_an_object(entry: Any) -> None:
     with pytest.raises(FormulaError):
-        packages(wget=entry).formula("wget")
+        packages({"wget": entry}).formula("wget")
 
 
 def test_a_backslash_sets_strings_apart_from_symbols() -> None:
@@ -368,6 +366,14 @@ def test_the_last_second_of_the_calendar_can_be_read() -> None:
     assert found.generated_at.year == 9999
 
 
+NAMES = st.text(max_size=4) | st.just(":since")
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+
+
 @given(
     st.dictionaries(
         st.sampled_from(sorted([*ENTRY, "bottle_tag", "stable_uses_from_macos", "disable_args"])),
@@ -382,7 +388,7 @@ def test_the_last_second_of_the_calendar_can_be_read() -> None:
 )
 def test_any_entry_is_read_or_refused_and_nothing_else_happens(changes: Json) -> None:
     try:
-        formula = packages(wget={**ENTRY, **changes}).formula("wget")
+        formula = packages({"wget": {**ENTRY, **changes}}).formula("wget")
     except FormulaError as error:
         assert str(error)
     else:

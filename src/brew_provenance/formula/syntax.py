@@ -1,0 +1,130 @@
+"""Ruby's syntax tree, and the literals in it. Nothing is run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import tree_sitter_ruby
+from tree_sitter import Language, Node, Parser
+
+from brew_provenance.formula import FormulaError
+
+MAX_SOURCE_BYTES: Final = 1024 * 1024
+"""A formula's file; homebrew-core's longest has some 140 kB."""
+
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""What may stand before UTF-8, and belongs to no statement."""
+
+_PARSER = Parser(Language(tree_sitter_ruby.language()))
+
+
+def parse(source: bytes) -> Node:
+    """Return the root of a file's syntax tree. Raises FormulaError when the file is not Ruby."""
+    if len(source) > MAX_SOURCE_BYTES:
+        raise FormulaError(f"longer than the limit of {MAX_SOURCE_BYTES:,} bytes")
+    try:
+        source.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormulaError(f"not UTF-8 at byte {error.start}") from error
+    if b"\0" in source or b"\x04" in source or b"\x1a" in source:
+        # Ruby takes these for the end of a program, and other readers do not.
+        raise FormulaError("a control character that ends a Ruby program")
+    root = _PARSER.parse(source.removeprefix(BYTE_ORDER_MARK)).root_node
+    if root.has_error:
+        raise FormulaError(f"not Ruby: line {_error_line(root)}")
+    return root
+
+
+def _error_line(root: Node) -> int:
+    node = root
+    while (child := next((child for child in node.children if child.has_error), None)) is not None:
+        node = child
+        if node.is_error or node.is_missing:
+            break
+    return line_of(node)
+
+
+def line_of(node: Node) -> int:
+    """Return the line on which something begins, counted from 1."""
+    return int(node.start_point.row) + 1
+
+
+def text_of(node: Node | None) -> str:
+    """Return the source of a node; nothing for none."""
+    return node.text.decode() if node is not None and node.text is not None else ""
+
+
+def method_of(node: Node) -> str:
+    """Return what a statement calls, when it is a call without a receiver; else nothing."""
+    if node.type == "identifier":
+        return text_of(node)
+    if node.type != "call" or node.child_by_field_name("receiver") is not None:
+        return ""
+    return text_of(node.child_by_field_name("method"))
+
+
+def block_of(node: Node) -> list[Node]:
+    """Return the statements in the block that a call is given."""
+    block = node.child_by_field_name("block")
+    body = block.child_by_field_name("body") if block is not None else None
+    return body.named_children if body is not None else []
+
+
+def arguments_of(node: Node) -> list[Node]:
+    """Return the arguments of a call, a hash without braces as its pairs."""
+    listed = node.child_by_field_name("arguments")
+    return [child for child in listed.named_children if child.type != "comment"] if listed is not None else []
+
+
+def pair_of(node: Node) -> tuple[str, Node | None]:
+    """Return key and value of `key: value` and `:key => value`; an empty key for everything else."""
+    if node.type != "pair":
+        return "", None
+    key = node.child_by_field_name("key")
+    if key is None or key.type not in {"hash_key_symbol", "simple_symbol"}:
+        return "", None
+    return text_of(key).removeprefix(":"), node.child_by_field_name("value")
+
+
+def symbol_of(node: Node) -> str:
+    """Return a symbol without its colon; nothing for everything else."""
+    return text_of(node).removeprefix(":") if node.type == "simple_symbol" else ""
+
+
+def string_of(node: Node, known: Mapping[str, str]) -> str | None:
+    """Return what a string literal holds; None where any of it would have to be computed.
+
+    `known` are names and expressions that can stand in `#{…}`, with their values.
+    """
+    if node.type != "string":
+        return None
+    parts = []
+    for child in node.named_children:
+        if child.type == "string_content":
+            parts.append(text_of(child))
+        elif child.type == "interpolation":
+            value = known.get(text_of(child)[2:-1].strip())
+            if value is None:
+                return None
+            parts.append(value)
+        else:
+            return None
+    return "".join(parts)
+
+
+def symbols_of(node: Node) -> frozenset[str]:
+    """Return the symbols in a list, or the one that stands there by itself."""
+    nodes = node.named_children if node.type in {"array", "symbol_array"} else [node]
+    return frozenset(text_of(item).removeprefix(":") for item in nodes)
+
+
+def plain_number(node: Node) -> int:
+    """Return the one decimal number that a call is given. Raises FormulaError, which names the line."""
+    arguments = arguments_of(node)
+    text = text_of(arguments[0]) if len(arguments) == 1 else ""
+    # Ruby takes a number that begins with 0 for an octal one.
+    if re.fullmatch(r"0|[1-9][0-9]{0,8}", text, re.ASCII) is None:
+        raise FormulaError(f"line {line_of(node)}: {method_of(node)} is not one plain number")
+    return int(text)

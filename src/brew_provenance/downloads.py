@@ -268,9 +268,7 @@ class _Download:
             come += len(piece)
             if self._clock() - since > PATIENCE:
                 if come < SLOWEST_BYTES:
-                    raise TransportError(
-                        "answer-timed-out", f"{_origin(url)} sent {come:,} bytes in a minute"
-                    )
+                    raise TransportError("answer-timed-out", f"{_origin(url)} is too slow: {come:,} bytes")
                 since, come = self._clock(), 0
             yield piece
 

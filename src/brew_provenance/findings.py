@@ -83,6 +83,7 @@ _FORGED = "Do not use the artifact; report the bundle to the tap that is said to
 _POLICY = "If this signer is meant to be trusted, name it in a policy; otherwise do not use the artifact."
 _LIES = "The signer wrote a predicate that its own certificate contradicts; do not use the artifact."
 _LATER = "Nothing is known to be wrong; this version cannot judge this kind of bundle."
+_BUILT = "Do not use the bottle: it was built from something else than the tap's formula; report it to the tap."
 _RETRY = "Nothing is known to be wrong; repair or fetch the input again."
 _STORE = "Nothing is known to be wrong with the artifact; report what the store answered, and try again later."
 _AGAIN = "Nothing is known to be wrong; try again."
@@ -314,7 +315,28 @@ _TABLE = [
     ),
     *_rows(
         Step.FORMULA,
+        Severity.REJECT,
+        ("formula-content-mismatch", "The formula that is packed into the bottle is not the tap's, the bottle block apart.", _BUILT),
+        ("formula-version-mismatch", "The formula that is packed into the bottle is of another version than the tap's.", _BUILT),
+        ("formula-source-mismatch", "The formula that is packed into the bottle builds another source than the tap's.", _BUILT),
+        ("formula-unreadable", "The formula that is packed into the bottle cannot be read.", _BUILT),
+        ("bottle-not-a-tarball", "The bottle is not a gzipped tar archive.", _BUILT),
+        ("bottle-outside-keg", "The bottle holds something outside of its keg.", _BUILT),
+        ("bottle-formula-missing", "The bottle holds no formula.", _BUILT),
+        ("bottle-formula-ambiguous", "The bottle holds its formula twice, or where two readers would look for it differently.", _BUILT),
+        ("bottle-formula-not-a-file", "The formula in the bottle is a link, or something else than a file.", _BUILT),
+    ),
+    *_rows(
+        Step.FORMULA,
+        Severity.UNRESOLVED,
+        ("bottle-too-large", "The bottle is larger than anything that is looked into.", _LATER),
+    ),
+    *_rows(
+        Step.FORMULA,
         Severity.NOTE,
+        ("formula-content-matches", "The formula that is packed into the bottle is the tap's, the bottle block apart.", "Nothing."),
+        ("formula-fields-match", "The formula that is packed into the bottle has the tap's version and source.",
+         "Nothing; the whole file is compared where the tap's repository is given."),
         ("notarisation-only", "How the bottle was built: the attestation says that it existed at the time of signing.",
          "Prefer a newer bottle, which has build provenance."),
         ("builder-not-bound", "Which machine built the bottle: the attestation describes the job that published it.",

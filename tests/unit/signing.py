@@ -15,9 +15,13 @@ Json = dict[str, Any]
 HEADER: Final[Json] = {"alg": "PS512", "b64": False, "crit": ["b64"]}
 
 
-@cache
 def rsa_key(owner: str = "homebrew") -> rsa.RSAPrivateKey:
     """Return the key of this owner, made once per run: that takes long."""
+    return _make_key(owner)
+
+
+@cache
+def _make_key(owner: str) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 

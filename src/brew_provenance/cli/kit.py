@@ -41,7 +41,8 @@ def export(
 ) -> None:
     """Write a kit into FOLDER for the bottles of formulae, for all tags, or bring one up to date.
 
-    With --tap and no names, it is for all formulae of that tap. The same answers give the same bytes, and an export that was interrupted goes on where it was.
+    With --tap and no names, it is for all formulae of that tap. The same answers give the same bytes, and
+    an export that was interrupted goes on where it was.
 
     Exits with 5 when a store could not answer for every bottle; the kit then covers the others.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TextIO
 
 import click
 from platformdirs import user_cache_path
@@ -204,36 +204,46 @@ def open_input(path: Path, what: str) -> BinaryIO:
 
 def write_result(text: str, output_file: Path | None) -> None:
     """Write a result whole, or not at all. Raises InputError when it cannot be written."""
-    if output_file is None:
-        try:
-            click.echo(text, nl=False)
-            sys.stdout.flush()
-        except OSError as error:
-            # Otherwise the interpreter would try the same again on its way out.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            raise InputError(
-                "standard output", error.strerror or str(error), "make room, or give --output"
-            ) from error
-        return
+    with writing(output_file) as write:
+        write(text)
+
+
+@contextmanager
+def writing(output_file: Path | None) -> Iterator[Callable[[str], object]]:
+    """Write a long result piece by piece with what is yielded; into a file whole, or not at all.
+
+    Raises InputError when it cannot be written.
+    """
+    thing, next_step = "standard output", "make room, or give --output"
     try:
-        _replace_file(output_file, text)
+        if output_file is None:
+            yield sys.stdout.write
+            sys.stdout.flush()
+        else:
+            thing, next_step = str(output_file), "give --output a file that can be written"
+            with _replacing(output_file) as stream:
+                yield stream.write
     except OSError as error:
-        next_step = "give --output a file that can be written"
-        raise InputError(str(output_file), error.strerror or str(error), next_step) from error
+        if output_file is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise InputError(thing, error.strerror or str(error), next_step) from error
 
 
-def _replace_file(path: Path, text: str) -> None:
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
     if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")  # a pipe or a device, which nothing can take the place of
+        # A pipe or a device, which nothing can take the place of.
+        with path.open("w", encoding="utf-8") as stream:
+            yield stream
         return
     # Under a name that nobody can have prepared, and readable as a result should be.
     descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+            yield stream
         Path(unfinished).chmod(0o644)
         Path(unfinished).replace(path)
-    except OSError:
+    except BaseException:
         Path(unfinished).unlink(missing_ok=True)
         raise
 

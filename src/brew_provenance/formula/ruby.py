@@ -51,9 +51,9 @@ _SILENT: Final = frozenset(
         "allow_network_access!", "attr_accessor", "attr_reader", "attr_writer", "caveats",
         "compatibility_version", "conflicts_with", "cxxstdlib_check", "deny_network_access!",
         "deprecated_option", "desc", "env", "fails_with", "head", "homepage", "include", "keg_only",
-        "license", "link_overwrite", "livecheck", "mirror", "needs", "no_autobump!", "option", "patch", "plist_options",
-        "post_install_steps", "pour_bottle?", "preserve_rpath", "private", "pypi_packages", "resource",
-        "service", "skip_clean", "test",
+        "license", "link_overwrite", "livecheck", "mirror", "needs", "no_autobump!", "option", "patch",
+        "plist_options", "post_install_steps", "pour_bottle?", "preserve_rpath", "private", "pypi_packages",
+        "resource", "service", "skip_clean", "test",
     }
 )  # fmt: skip
 _SILENT_NODES: Final = frozenset(

@@ -9,7 +9,7 @@ import base64
 import hmac
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
 from xml.sax.saxutils import escape
@@ -19,6 +19,8 @@ import cramjam
 from brew_provenance.sandbox.github.attestations import AttestationStore, Clock
 from brew_provenance.sandbox.github.exchange import Call, Reply
 
+# What base64 has that a query has not.
+_QUOTED = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
 _EXPIRY = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -30,11 +32,16 @@ class BlobURLs:
         self._clock = clock
         self._key = secrets.token_bytes(32)
 
-    def sign(self, path: str, lifetime: int) -> str:
-        """Return a path with a query by which it can be read for `lifetime` seconds."""
+    def signer(self, lifetime: int) -> Callable[[str], str]:
+        """Return what gives a path a query by which it can be read for `lifetime` seconds from now."""
         expiry = datetime.fromtimestamp(math.floor(self._clock()) + lifetime, UTC).strftime(_EXPIRY)
-        signature = quote(self._signature(path, expiry), safe="")
-        return f"{path}?se={quote(expiry, safe='')}&sp=r&sr=b&sv=2025-01-05&sig={signature}"
+        start = f"?se={quote(expiry, safe='')}&sp=r&sr=b&sv=2025-01-05&sig="
+
+        def sign(path: str) -> str:
+            signature = self._signature(path, expiry).translate(_QUOTED)
+            return f"{path}{start}{signature}"
+
+        return sign
 
     def check(self, path: str, query: Mapping[str, str]) -> str | None:
         """Return why a path cannot be read with a query, or None when it can."""

@@ -18,7 +18,7 @@ from brew_provenance.sandbox.github.backend import (
 )
 from brew_provenance.sandbox.github.exchange import JSON_TYPE, Call, RefusedError, Reply
 from brew_provenance.sandbox.github.options import LINKED_VERSION, BulkShape, Inline, Missing, NoRows
-from brew_provenance.sandbox.github.pages import CursorError, Page, Row, cut_page, encode_row
+from brew_provenance.sandbox.github.pages import CursorError, Page, Parts, Row, cut_page, enclose, encode_row
 from brew_provenance.sandbox.wire import encode_json
 
 _PREDICATE_TYPES = {
@@ -67,13 +67,13 @@ def list_many_of_owner(backend: Backend, call: Call, caller: Caller) -> Reply:
     ]
     page = _page(rows, call)
     encode = _row_encoder(backend, call, caller, names_initiator=options.bulk_initiator)
-    by_digest: dict[Digest, list[bytes]] = {digest: [] for digest in digests}
+    by_digest: dict[Digest, list[Parts]] = {digest: [] for digest in digests}
     for row in page.rows:
         by_digest[row.digest].append(encode(row))
     members = [
-        b"%b:%b" % (encode_json(str(digest)), value)
+        [b'"%b":' % str(digest).encode(), *value]
         for digest, found in by_digest.items()
-        if (value := _encode_rows(found, options.bulk_missing)) is not None
+        if (value := _encode_rows(found, options.bulk_missing))
     ]
     info = {
         "has_next": page.next is not None,
@@ -81,11 +81,12 @@ def list_many_of_owner(backend: Backend, call: Call, caller: Caller) -> Reply:
         "next": page.next,
         "previous": page.previous,
     }
-    body = b'{"attestations_subject_digests":%b,"page_info":%b}' % (
-        _encode_members(members, options.bulk_shape),
-        encode_json(info),
-    )
-    return Reply(200, body, {"content-type": JSON_TYPE})
+    parts = [
+        b'{"attestations_subject_digests":',
+        *_encode_members(members, options.bulk_shape),
+        b',"page_info":%b}' % encode_json(info),
+    ]
+    return Reply(200, b"".join(parts), {"content-type": JSON_TYPE})
 
 
 def _require_owner(backend: Backend, call: Call) -> None:
@@ -102,7 +103,7 @@ def _list(
         raise RefusedError(404, "Not Found")
     page = _page(rows, call)
     encode = _row_encoder(backend, call, caller, names_initiator=True)
-    body = b'{"attestations":[%b]}' % b",".join(encode(row) for row in page.rows)
+    body = b"".join(enclose(b'{"attestations":[', (encode(row) for row in page.rows), b"]}"))
     links = [
         f'<{_link(call, parameter, cursor)}>; rel="{relation}"'
         for relation, parameter, cursor in (("next", "after", page.next), ("prev", "before", page.previous))
@@ -133,28 +134,29 @@ def _link(call: Call, parameter: str, cursor: str) -> str:
 
 def _row_encoder(
     backend: Backend, call: Call, caller: Caller, *, names_initiator: bool
-) -> Callable[[Row], bytes]:
+) -> Callable[[Row], Parts]:
     options = backend.options
-    origin = backend.blob_origin or call.origin
+    sign = backend.urls.signer(options.url_lifetime)
+    origin = encode_json(backend.blob_origin or call.origin).removesuffix(b'"')
 
-    def encode(row: Row) -> bytes:
+    def encode(row: Row) -> Parts:
         attestation = row.attestation
         inline = Inline.ABSENT if caller.version == LINKED_VERSION else options.inline(attestation)
-        url = origin + backend.urls.sign(attestation.blob_path, options.url_lifetime)
+        url = b'%b%b"' % (origin, sign(attestation.blob_path).encode())
         return encode_row(attestation, url, inline, names_initiator=names_initiator)
 
     return encode
 
 
-def _encode_rows(rows: Sequence[bytes], missing: Missing) -> bytes | None:
+def _encode_rows(rows: Sequence[Parts], missing: Missing) -> Parts:
     if rows or missing is Missing.EMPTY:
-        return b"[%b]" % b",".join(rows)
-    return b"null" if missing is Missing.NULL else None
+        return enclose(b"[", rows, b"]")
+    return [b"null"] if missing is Missing.NULL else []
 
 
-def _encode_members(members: Sequence[bytes], shape: BulkShape) -> bytes:
+def _encode_members(members: Sequence[Parts], shape: BulkShape) -> Parts:
     match shape:
         case BulkShape.MAP:
-            return b"{%b}" % b",".join(members)
+            return enclose(b"{", members, b"}")
         case BulkShape.LIST:
-            return b"[%b]" % b",".join(b"{%b}" % member for member in members)
+            return enclose(b"[", (enclose(b"{", [member], b"}") for member in members), b"]")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from brew_provenance.bottle import Digest
 from brew_provenance.sandbox.github.attestations import Attestation
 from brew_provenance.sandbox.github.options import Inline
-from brew_provenance.sandbox.wire import encode_json
+
+Parts: TypeAlias = list[bytes]
+"""JSON in pieces, which are joined once: bundles are long."""
 
 DEFAULT_PER_PAGE: Final = 30
 MAX_PER_PAGE: Final = 100
@@ -91,19 +94,27 @@ def _per_page(text: str) -> int:
     return min(int(digits[:4]), MAX_PER_PAGE)
 
 
-def encode_row(attestation: Attestation, url: str, inline: Inline, *, names_initiator: bool) -> bytes:
-    """Return a row as JSON; the bundle goes in as it is, without being parsed."""
+def encode_row(attestation: Attestation, url: bytes, inline: Inline, *, names_initiator: bool) -> Parts:
+    """Return a row; the bundle goes in as it is, without being parsed or copied. `url` is a JSON string."""
     match inline:
         case Inline.PRESENT:
-            bundle = b'"bundle":%b,' % attestation.bundle
+            bundle = [b'"bundle":', attestation.bundle, b","]
         case Inline.NULL:
-            bundle = b'"bundle":null,'
+            bundle = [b'"bundle":null,']
         case Inline.ABSENT:
-            bundle = b""
-    initiator = b',"initiator":%b' % encode_json(attestation.initiator) if names_initiator else b""
-    return b'{%b"repository_id":%d,"bundle_url":%b%b}' % (
-        bundle,
-        attestation.repository_id,
-        encode_json(url),
-        initiator,
-    )
+            bundle = []
+    initiator = b',"initiator":%b' % json.dumps(attestation.initiator).encode() if names_initiator else b""
+    rest = b'"repository_id":%d,"bundle_url":%b%b}' % (attestation.repository_id, url, initiator)
+    return [b"{", *bundle, rest]
+
+
+def enclose(start: bytes, items: Iterable[Parts], end: bytes) -> Parts:
+    """Return items with commas between them, and what stands around them."""
+    parts = [start]
+    for item in items:
+        parts += item
+        parts.append(b",")
+    if len(parts) > 1:
+        parts.pop()
+    parts.append(end)
+    return parts

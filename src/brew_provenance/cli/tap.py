@@ -1,0 +1,70 @@
+"""`brew-provenance tap`: what a tap publishes."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from brew_provenance.cli import options
+from brew_provenance.cli.sources import Sources, options_of_sources
+from brew_provenance.errors import NothingMatchedError
+from brew_provenance.formula import Formula
+from brew_provenance.reports.listing import json_lines, text_lines
+
+
+@click.group("tap")
+def command() -> None:
+    """Look at taps: homebrew/core through the signed API, others through brew, or any git repository."""
+
+
+@command.command("bottles")
+@options.output_format("text", "jsonl")
+@options.output
+@options_of_sources
+def bottles(*, sources: Sources, output_format: str, output_file: Path | None) -> None:
+    """Print every bottle that --tap publishes, a line each: the list that `check` works from.
+
+    A line of text is: sha256, file name, root URL, path and line in the tap. What could not be read is told
+    on standard error, and what cannot be known without running Ruby is `?`, or null in JSON.
+
+    Exits with 2 when there is no bottle at all.
+    """
+    summary = _Summary()
+    lines = json_lines if output_format == "jsonl" else text_lines
+    formulae = summary.counting(sources.tap_for(None)(sources.tap).formulae())
+    with options.writing(output_file) as write:
+        for formula in formulae:
+            for line in lines(formula):
+                write(f"{line}\n")
+    summary.tell()
+    if not summary.bottles:
+        raise NothingMatchedError(sources.tap, "publishes no bottle", "name another tap or commit")
+    sys.exit(0)
+
+
+class _Summary:
+    """Counts what goes by."""
+
+    def __init__(self) -> None:
+        self.formulae = self.bottles = 0
+        self.gaps: Counter[str] = Counter()
+
+    def counting(self, formulae: Iterable[Formula]) -> Iterator[Formula]:
+        for formula in formulae:
+            self.formulae += 1
+            self.bottles += len(formula.bottles) + len(formula.unnamed)
+            if formula.version is None:
+                self.gaps.update([formula.gaps[0] if formula.gaps else "no reason known"])
+            yield formula
+
+    def tell(self) -> None:
+        unknown = sum(self.gaps.values())
+        options.note(
+            f"{self.formulae:,} formulae, {self.bottles:,} bottles, {unknown:,} formulae of unknown version"
+        )
+        for gap, count in self.gaps.most_common(10):
+            options.note(f"{count:,} of unknown version: {gap}")

@@ -12,25 +12,26 @@ from collections.abc import Iterator
 
 from brew_provenance.findings import Finding
 from brew_provenance.formula import Formula, FormulaError, Source
-from brew_provenance.formula.ruby import describe_difference, read_formula, without_bottle_block
+from brew_provenance.formula.bottleblock import describe_difference
+from brew_provenance.formula.ruby import read_formula
 
 
 def compare_with_tap(packed: bytes, formula: Formula, *, same_commit: bool = False) -> list[Finding]:
     """Compare the Ruby that was packed into a bottle with the tap's description of the bottle.
 
-    Where the tap's own text is at hand, it is compared outside the bottle block; nothing is found when
-    it is the same. `same_commit` says that the tap's description is of the commit that the bottle is
-    attested to be built from: then another text is a mismatch. Otherwise what can be read in both
-    without running Ruby is compared, and a note says what was.
+    Where the tap's own text is at hand, it is compared outside the bottle block. `same_commit` says
+    that the tap's description is of the commit that the bottle is attested to be built from: then
+    another text is a mismatch. Otherwise what can be read in both without running Ruby is compared,
+    and a note says what was.
     """
     difference = None
     if formula.text is not None:
         try:
-            difference = describe_difference(without_bottle_block(formula.text), without_bottle_block(packed))
+            difference = describe_difference(formula.text, packed)
         except FormulaError as error:
             return [Finding("formula-unreadable", str(error))]
         if difference is None:
-            return []
+            return [Finding("formula-content-matches", "the same text, but for the bottle block")]
         if same_commit:
             return [Finding("formula-text-mismatch", difference)]
     try:

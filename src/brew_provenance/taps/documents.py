@@ -46,6 +46,8 @@ server says that there is nothing, and another OSError when it gives no answer, 
 
 _KEY_FILE = Path(__file__).with_name("homebrew-1.pem")
 _MAX_STAMP_BYTES = 64
+# The last second that a datetime can hold; files can be later.
+_MAX_TIME = 253_402_300_799
 
 
 @dataclass(frozen=True)
@@ -301,10 +303,7 @@ def _look(path: Path, place: str, next_step: str) -> _Copy | None:
     # brew as well takes an empty file for none; anything but a file could make us wait for ever.
     if not S_ISREG(status.st_mode) or not status.st_size:
         return None
-    try:
-        modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    except (ValueError, OverflowError, OSError):
-        modified = datetime.fromtimestamp(0, UTC)
+    modified = datetime.fromtimestamp(min(max(status.st_mtime, 0), _MAX_TIME), UTC)
     return _Copy(path, place, next_step, modified, status.st_size, status.st_mtime_ns)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -590,7 +591,7 @@ def test_brews_unsigned_index_is_not_looked_at(world: World) -> None:
 def test_an_old_document_is_told_to_be_old(world: World) -> None:
     world.serve(packages(NOW - OLD_AFTER + HOUR))
     world.open()
-    assert world.notes == ()
+    assert len(world.notes) == 0
     world.serve(packages(NOW - 30 * timedelta(days=1)))
     world.kept().unlink()
     world.kept().with_name(f"{world.kept().name}.newest").unlink()
@@ -690,14 +691,23 @@ def test_a_cache_that_cannot_be_written_is_said_and_no_obstacle(
     assert list(world.kept().parent.iterdir()) == []
 
 
-def test_a_date_that_no_calendar_has_is_very_old(world: World) -> None:
-    path = world.brew_keeps(packages())
-    try:
-        os.utime(path, (2**55, 2**55))
-    except OverflowError:
-        pytest.skip("no file can have such a date here")
-    if path.stat().st_mtime < 2**50:
-        pytest.skip("this file system knows no such date")
+@pytest.mark.parametrize("modified", [2.0**62, -(2.0**62)])
+def test_a_file_from_outside_the_calendar_is_fetched_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch, modified: float
+) -> None:
+    path, stat = world.brew_keeps(packages()), Path.stat
+
+    def misdate(of: Path, **options: Any) -> Any:
+        found = stat(of, **options)
+        if of != path:
+            return found
+        return SimpleNamespace(
+            st_mode=found.st_mode, st_size=found.st_size, st_mtime=modified, st_mtime_ns=int(modified * 1e9)
+        )
+
+    monkeypatch.setattr(Path, "stat", misdate)
+    world.open(offline=True)
+    assert len(world.notes) == 1
     world.serve(packages())
     world.open()
     assert len(world.asked) == 1

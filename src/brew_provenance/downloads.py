@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from brew_provenance.bottle import Bottle, Digest, bottle_url
 from brew_provenance.bottlefile import MAX_BOTTLE_BYTES
@@ -30,6 +30,7 @@ ANONYMOUS: Final = "Bearer QQ=="
 # GitHubPackages::URL_REGEX and VALID_OCI_TAG_REGEX in brew's `github_packages.rb`.
 _GITHUB_PACKAGES = re.compile(r"https://ghcr\.io/v2/([\w-]+)/([\w-]+)", re.ASCII)
 _OCI_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_ORIGIN = re.compile(r"(https?://[0-9a-z._:\[\]-]+)(?:[/?#][!-~]*)?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 ATTEMPTS: Final = 4
@@ -313,7 +314,7 @@ def _is_blob(url: str, digest: Digest) -> bool:
 
 def _last_part(url: str) -> str:
     """Return the file name that a URL ends in (`parse_basename` and `Utils.safe_filename` in brew)."""
-    part = unquote(urlsplit(url).path.rpartition("/")[2])
+    part = unquote(re.split(r"[?#]", url, maxsplit=1)[0].rpartition("/")[2])
     return _CONTROL.sub("", part.rpartition("/")[2])
 
 
@@ -322,6 +323,6 @@ def _sha256(text: str) -> str:
 
 
 def _origin(url: str) -> str:
-    """Return scheme, host and port of a URL, without a user's name."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
+    """Return scheme, host and port of a URL; of one that `Transport` would refuse, nothing of it."""
+    match = _ORIGIN.fullmatch(url)
+    return match[1].lower() if match is not None else "an address that is not asked"

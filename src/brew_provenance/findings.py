@@ -298,6 +298,8 @@ _TABLE = [
         ("gone-from-store", "The store does not list an attestation any more that it gave before.",
          "Ask the tap why it was deleted; the attestation that this machine kept still verifies, or does not, by itself."),
         ("cache-not-written", "The local cache cannot be written.", "Make room, or repair the folder's rights."),
+        ("metadata-note", "Something is worth knowing of where the formula's description came from.",
+         "Run `brew update`, or compare with another source."),
         ("token-refused", "The token does not work.", "Renew the token, or unset it; none is needed for public taps."),
         ("trusted-root-note", "Something about the trusted root is worth knowing.", "Nothing, unless it was meant to be newer."),
     ),

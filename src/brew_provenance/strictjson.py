@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import Final, NoReturn
 
 # The only escapes that can make a string which is no Unicode text.
@@ -70,9 +71,8 @@ def _refuse_depth(document: object) -> None:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise MalformedJSONError(f"the key {twice!r} stands twice in one object")
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise MalformedJSONError(f"the key {twice[:80]!r} stands twice in one object")
     return found
 
 

@@ -49,10 +49,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something that was named and is not a bottle."""
+    """Something that was named and is not judged."""
 
     name: str
     why: str
+
+    is_bottle: bool = False
+    """Whether it is a bottle all the same, of which nothing could be found out."""
 
 
 def full_name(name: str, tap: str) -> str:
@@ -79,10 +82,11 @@ def formula_targets(
     """
     found = []
     for formula, needed_by in _closure(tap_for, names, dependencies_on):
-        source = tap_for(formula.tap).name
-        for target in _bottles_of(formula, tag, source):
+        source = tap_for(formula.tap)
+        notes = tuple(Finding("metadata-note", note) for note in source.notes)
+        for target in _bottles_of(formula, tag, source.name):
             question = replace(target.question, needed_by=needed_by)
-            found.append(replace(target, question=question))
+            found.append(replace(target, question=question, findings=(*target.findings, *notes)))
     return found
 
 
@@ -136,7 +140,7 @@ def keg_target(
     """Return the bottle that an installed keg was poured from.
 
     A keg does not say which one: the digest in its SBOM is a hint, else a formula of the same version
-    gives the bottle for this machine. Raises NothingMatchedError when the tap has no such formula.
+    gives the bottle for this machine.
     """
     if not keg.poured_from_bottle:
         return Skipped(f"{keg.name} {keg.version}", "not a bottle: built from source on this machine")
@@ -145,9 +149,10 @@ def keg_target(
     try:
         source = tap_for(tap)
         formula = source.formula(f"{tap}/{keg.name}")
-    except NothingMatchedError as error:
+    except (NothingMatchedError, InputError) as error:
         if keg.digest is None:
-            return Skipped(f"{keg.name} {keg.version}", f"{error.cause}, and the keg names no bottle")
+            why = f"{error.cause}, and the keg names no bottle"
+            return Skipped(f"{keg.name} {keg.version}", why, is_bottle=True)
         return _by_hint(keg, keg.digest, label, tap)
     bottles = formula.bottles if formula.version == keg.version else ()
     if keg.digest is not None:
@@ -158,7 +163,7 @@ def keg_target(
     choice = choose_tag([bottle.tag for bottle in bottles], tag)
     if choice is None:
         why = f"poured from a bottle that nothing names: {formula.full_name} is at {formula.version} now"
-        return Skipped(f"{keg.name} {keg.version}", why)
+        return Skipped(f"{keg.name} {keg.version}", why, is_bottle=True)
     bottle = next(bottle for bottle in bottles if bottle.tag == choice.tag)
     target = _keg_bottle(bottle, formula, label, source.name, find_cached)
     note = Finding("keg-bottle-guessed", f"{bottle.file_name}, by version and tag")

@@ -335,10 +335,8 @@ class Transport:
         origin = _checked(response.url)
         while True:
             self._within(math.inf)
-            # Never past the body's end: what follows it is no part of this answer.
-            amount = min(_CHUNK, response.raw.length_remaining or _CHUNK)
             with _translated(origin):
-                piece = response.raw.read1(amount)
+                piece = response.raw.read1(_CHUNK)
             if not piece:
                 return
             yield piece

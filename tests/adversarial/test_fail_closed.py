@@ -27,7 +27,7 @@ STEPS = {
         "brew_provenance.stores.kit.read_bundles",
         "brew_provenance.stores.kit.Kit.resolve",
         "brew_provenance.stores.kit.Kit.formula",
-        "brew_provenance.check.choose_tag",
+        "brew_provenance.targets.choose_tag",
     ],
     3: [
         "brew_provenance.bundle._shape",
@@ -152,8 +152,8 @@ def test_step_that_raises_never_ends_in_verified(
 
 
 NOTHING: list[tuple[str, Callable[..., object]]] = [
-    ("brew_provenance.cli.check.find_bottles", lambda *_, **__: []),
-    ("brew_provenance.cli.check.check_bottles", lambda *_, **__: []),
+    ("brew_provenance.cli.check.formula_targets", lambda *_, **__: []),
+    ("brew_provenance.cli.check.check_targets", lambda *_, **__: []),
     ("brew_provenance.cli.options.read_bundles", lambda *_: []),
     ("brew_provenance.stores.kit.read_bundles", lambda *_: []),
 ]

@@ -221,9 +221,9 @@ def _forget(kit: Path, part: str) -> None:
         (["draft"], "the formula has no bottles"),
         (["hello+plus", "--tag", "sonoma"], "no bottle for sonoma"),
         (["hello", "--tag", "not a tag"], "not a bottle tag"),
-        (["../../hello"], "no formula of that name"),
+        (["../../hello"], "not the name of a formula"),
         (["hello", "--policy", "/nonexistent"], "/nonexistent"),
-        ([], "Missing argument"),
+        ([], "nothing to check"),
     ],
 )
 def test_what_names_nothing_is_a_usage_error(

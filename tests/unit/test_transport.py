@@ -6,6 +6,7 @@ import gc
 import gzip
 import itertools
 import os
+import queue
 import re
 import socket
 import ssl
@@ -199,13 +200,17 @@ class Script:
 Serve = Callable[..., Server]
 
 
+def await_threads(before: set[threading.Thread]) -> None:
+    for thread in set(threading.enumerate()) - before:
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join(LONG)
-        assert not thread.is_alive()
+    await_threads(before)
 
 
 @pytest.fixture(autouse=True)
@@ -352,6 +357,21 @@ def test_connections_are_used_again_also_by_other_threads(serve: Serve, transpor
     for _ in range(4):
         transport.send(server.url, limit=LIMIT)
     assert (len(script.heard), server.connections) == (4, 1)
+
+
+def test_every_thread_keeps_its_connection(serve: Serve, transport: Transport) -> None:
+    together = threading.Barrier(16, timeout=LONG)
+
+    def manner(peer: Peer) -> None:
+        while peer.hear():
+            together.wait()
+            peer.say(answer(b"x", keep=True))
+
+    server = serve(manner)
+    for _ in range(2):
+        results = list(transport.spread(lambda url: transport.send(url, limit=LIMIT).body, [server.url] * 16))
+        assert results == [(server.url, b"x")] * 16
+    assert server.connections == 16
 
 
 def test_nothing_is_sent_after_the_end(serve: Serve) -> None:
@@ -1017,21 +1037,30 @@ def test_a_pause_is_kept_by_all_threads_and_the_longest_counts(serve: Serve) -> 
     assert clock.slept == [5.0, 3.0, 5.0]
 
 
-def test_a_pause_put_off_while_waiting_is_waited_for_too(serve: Serve) -> None:
+def test_a_pause_is_put_off_and_never_shortened(serve: Serve) -> None:
     clock = Clock()
     script = Script((answer(b"", "Retry-After: 5", status=429), answer(b"now")))
     server = serve(script)
+    origin = module._origin(server.url)
+    assert origin is not None
 
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
         if len(clock.slept) == 1:
-            origin = module._origin(server.url)
-            assert origin is not None
+            # What others are told in the meantime.
             waiting._postpone(origin, 4.0)
+            waiting._postpone(origin, 1.0)
 
     with Transport(clock=clock, sleep=sleep) as waiting:
         assert waiting.send(server.url, limit=LIMIT, pause=retry_after).body == b"now"
     assert clock.slept == [5.0, 4.0]
+
+
+def test_a_pause_that_was_made_is_over_whatever_the_clock_says(serve: Serve, slept: list[float]) -> None:
+    script = Script((answer(b"", "Retry-After: 5", status=429), answer(b"now")))
+    with Transport(clock=lambda: 0.0, sleep=slept.append) as transport:
+        assert transport.send(serve(script).url, limit=LIMIT, pause=retry_after).body == b"now"
+    assert slept == [5.0]
 
 
 # Redirects.
@@ -1077,6 +1106,13 @@ def test_another_host_gets_no_authorization_and_neither_does_the_first_after_it(
         sent = [*first.heads(), *second.heads()]
         assert ["secret" in head for head in sent] == [True, False, False]
         assert all("x-kept: yes" in head.lower() for head in sent)
+
+
+def test_an_error_after_a_redirect_names_the_host_that_made_it(serve: Serve, transport: Transport) -> None:
+    there = serve(Script((b"no HTTP",)))
+    here = serve(Script((moved(there.url),)))
+    error = failure(transport, here.url, redirects=Redirects.ANY_HOST)
+    assert error.detail.startswith(f"127.0.0.1:{there.port}: ")
 
 
 BAD_TARGETS: Final = [
@@ -1348,13 +1384,24 @@ def test_any_other_exception_is_raised_and_no_more_is_begun(
 
 
 def test_who_stops_asking_stops_the_work() -> None:
-    begun: list[int] = []
+    begun: queue.SimpleQueue[int] = queue.SimpleQueue()
+    over = threading.Event()
+    before = set(threading.enumerate())
+
+    def work(item: int) -> None:
+        begun.put(item)
+        if item:
+            assert over.wait(LONG)
+
     with Transport(at_once=2) as transport:
-        results = transport.spread(begun.append, itertools.count())
-        for _ in range(5):
-            next(results)
+        results = transport.spread(work, itertools.count())
+        assert next(results) == (0, None)
+        # Both threads are at work now, and the fourth item waits for one of them.
+        assert {begun.get(timeout=LONG) for _ in range(3)} == {0, 1, 2}
         results.close()
-    assert 5 <= len(begun) <= 9
+        over.set()
+        await_threads(before)
+    assert begun.empty()
 
 
 def test_no_more_items_are_taken_than_results(transport: Transport) -> None:

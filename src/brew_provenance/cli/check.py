@@ -24,7 +24,7 @@ from brew_provenance.targets import (
     full_name,
     keg_target,
 )
-from brew_provenance.verdict import worst_exit_code
+from brew_provenance.verdict import Outcome, worst_exit_code
 
 
 @click.command("check")
@@ -64,7 +64,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     if tag and all_tags:
         raise UsageError("--all-tags", "contradicts --tag", "leave out one of them")
     wanted = None if all_tags else options.parse_tag(tag)
-    named = [*names, *(_in_brewfile(brewfile, quiet=output.quiet) if brewfile else ())]
+    left_out: list[str] = []
+    named = [*names, *(_in_brewfile(brewfile, left_out, quiet=output.quiet) if brewfile else ())]
     if not named and not installed:
         raise UsageError("check", "nothing to check", "name formulae, or give --installed or --brewfile")
     files, formulae, digests = _sort(named)
@@ -79,14 +80,18 @@ def command(  # noqa: PLR0913 - one parameter an option
     )
     targets = [_with_file(target, sources, fetch=fetch) for target in targets]
     if installed:
-        targets += _of_kegs(sources, quiet=output.quiet)
+        targets += _of_kegs(sources, left_out, quiet=output.quiet)
     if not targets:
-        raise NothingMatchedError("check", "none of it is a bottle", "there is nothing to check")
+        cause = left_out[0] if left_out else "none of it is a bottle"
+        raise NothingMatchedError("check", cause, "there is nothing to check")
     verdicts = check_targets(
         targets, sources.store_for, sources.trust, sources.policy_for, fresh=sources.refresh
     )
     output.write(verdicts)
-    sys.exit(worst_exit_code(verdicts))
+    for what in left_out:
+        options.note(f"not checked: {what}")
+    # What could not be looked at is no success, whatever the rest is.
+    sys.exit(worst_exit_code(verdicts) or (Outcome.UNRESOLVED.exit_code if left_out else 0))
 
 
 def _sort(named: Sequence[str]) -> tuple[list[tuple[Path, str]], list[str], list[Digest]]:
@@ -105,7 +110,7 @@ def _sort(named: Sequence[str]) -> tuple[list[tuple[Path, str]], list[str], list
     return files, formulae, digests
 
 
-def _in_brewfile(path: Path, *, quiet: bool) -> Sequence[str]:
+def _in_brewfile(path: Path, left_out: list[str], *, quiet: bool) -> Sequence[str]:
     from brew_provenance.brewfile import (  # noqa: PLC0415 - loads a parser of Ruby
         MAX_BREWFILE_BYTES,
         BrewfileError,
@@ -117,27 +122,28 @@ def _in_brewfile(path: Path, *, quiet: bool) -> Sequence[str]:
         found = read_brewfile(raw)
     except BrewfileError as error:
         raise InputError(str(path), str(error), "give a Brewfile") from error
-    for line, text in found.unknown:
-        options.note(f"{path} line {line}: cannot be known without running it, and is left out: {text}")
+    left_out += (f"{path} line {line}, which would have to be run: {text}" for line, text in found.unknown)
     if found.skipped and not quiet:
         kinds = ", ".join(f"{count} {kind}" for kind, count in found.skipped)
         options.note(f"{path}: only formulae have bottles; left out: {kinds}")
     return found.formulae
 
 
-def _of_kegs(sources: Sources, *, quiet: bool) -> Iterator[Target]:
+def _of_kegs(sources: Sources, left_out: list[str], *, quiet: bool) -> Iterator[Target]:
     from brew_provenance.kegs import Keg, installed_kegs  # noqa: PLC0415 - for --installed alone
 
     host = host_tag()
     for keg in installed_kegs(sources.environment.cellar):
-        if isinstance(keg, Keg):
-            found = keg_target(keg, sources.tap_for(host), host, sources.find_cached)
-            if not isinstance(found, Skipped):
-                yield found
-            elif not quiet:
-                options.note(f"{found.name}: {found.why}")
-        else:
-            options.note(f"{keg.path}: left out: {keg.reason}")
+        if not isinstance(keg, Keg):
+            left_out.append(f"{keg.path}: {keg.reason}")
+            continue
+        found = keg_target(keg, sources.tap_for(host), host, sources.find_cached)
+        if not isinstance(found, Skipped):
+            yield found
+        elif found.is_bottle:
+            left_out.append(f"{found.name}: {found.why}")
+        elif not quiet:
+            options.note(f"{found.name}: {found.why}")
 
 
 def _with_file(target: Target, sources: Sources, *, fetch: bool) -> Target:

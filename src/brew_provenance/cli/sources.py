@@ -293,7 +293,7 @@ class Sources:
             raise UsageError(
                 tap, "only brew, or a clone of it, can describe it", "install brew, or give --tap-dir"
             )
-        return BrewTap(self.brew)
+        return BrewTap(self.brew, tap=tap)
 
     def _api_tap(self, tag: BottleTag | None) -> Tap:
         from brew_provenance.taps.api import ApiTap  # noqa: PLC0415 - for homebrew/core alone

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from brew_provenance.bottle import Bottle, BottleFileName, BottleTag, Digest
@@ -146,6 +147,16 @@ class Formula:
     def full_name(self) -> str:
         """`user/repo/name`."""
         return f"{self.tap}/{self.name}"
+
+
+def from_macos(name: str, since: str | None, conditions: tuple[str, ...] = ()) -> Iterator[Dependency]:
+    """Yield where something is needed that macOS brings along, from a release on or always.
+
+    Source: `uses_from_macos` in brew's `software_spec.rb`.
+    """
+    yield Dependency(name, (*conditions, "on_linux"))
+    if since is not None:
+        yield Dependency(name, (*conditions, "on_macos", f"not:on_{since}_or_newer"))
 
 
 def package_version(stable: str | None, revision: int) -> str:

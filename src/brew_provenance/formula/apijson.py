@@ -22,6 +22,7 @@ from brew_provenance.formula import (
     Formula,
     FormulaError,
     Source,
+    from_macos,
     named_bottle,
     package_version,
 )
@@ -79,6 +80,10 @@ class _Variation(_Model):
     dependencies: list[StrictStr] | None = None
 
 
+class _Bounds(_Model):
+    since: StrictStr | None = None
+
+
 class _Document(_Model):
     name: StrictStr
     tap: StrictStr
@@ -92,6 +97,8 @@ class _Document(_Model):
     urls: _Urls = Field(default_factory=_Urls)
     aliases: list[StrictStr] = []
     dependencies: list[StrictStr] = []
+    uses_from_macos: list[StrictStr | dict[StrictStr, StrictStr | list[StrictStr]]] = []
+    uses_from_macos_bounds: list[_Bounds] = []
     variations: Annotated[
         dict[StrictStr, _Variation], BeforeValidator(lambda value: {} if value == [] else value)
     ] = Field(default_factory=dict)
@@ -147,12 +154,18 @@ def _digest(tag: str, file: _File) -> Digest:
 
 
 def _dependencies(found: _Document) -> Iterator[Dependency]:
-    """Yield the general ones, and those of the tags for which brew found others."""
+    """Yield the general ones, those of the tags for which brew found others, and what macOS has."""
     other = {tag: v.dependencies for tag, v in found.variations.items() if v.dependencies is not None}
     denied = tuple(f"not:tag:{tag}" for tag in other)
     yield from (Dependency(name, denied) for name in found.dependencies)
     for tag, names in other.items():
         yield from (Dependency(name, (f"tag:{tag}",)) for name in names)
+    bounds = [*found.uses_from_macos_bounds, *([_Bounds()] * len(found.uses_from_macos))]
+    for entry, bound in zip(found.uses_from_macos, bounds, strict=False):
+        named = {entry: "run"} if isinstance(entry, str) else entry
+        for name, kinds in named.items():
+            if not {"build", "test", "optional"} & ({kinds} if isinstance(kinds, str) else set(kinds)):
+                yield from from_macos(name, bound.since)
 
 
 def write_formula(formula: Formula) -> dict[str, object]:

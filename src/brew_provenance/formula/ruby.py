@@ -22,6 +22,7 @@ from brew_provenance.formula import (
     FormulaError,
     Source,
     UnnamedBottle,
+    from_macos,
     named_bottle,
     package_version,
 )
@@ -320,9 +321,7 @@ def _from_macos(node: Node, conditions: _Conditions) -> Iterator[Dependency]:
             name = string_of(argument, {})
     if name is None or _only_for_building(tags):
         return
-    yield Dependency(name, (*conditions, "on_linux"))
-    if since is not None:
-        yield Dependency(name, (*conditions, "on_macos", f"not:on_{since}_or_newer"))
+    yield from from_macos(name, since, conditions)
 
 
 def _end(node: Node) -> str:

@@ -65,7 +65,7 @@ _Rows = Annotated[list[_Row], BeforeValidator(_nothing_as_empty)]
 
 
 class _List(_Model):
-    attestations: _Rows
+    attestations: list[_Row]
 
 
 def _as_one_object(value: object) -> object:

@@ -100,6 +100,11 @@ class Kit:
         """What a verdict calls the kit."""
         return f"kit {self._folder}"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing but what the name says."""
+        return ()
+
     def resolve(
         self,
         digests: Sequence[Digest],

@@ -15,6 +15,10 @@ class Tap(Protocol):
     def name(self) -> str:
         """What a verdict calls it."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of it, as far as it has been read."""
+
     def formula(self, full_name: str) -> Formula:
         """Return the formula `user/repo/name`.
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictStr, ValidationError
 
@@ -42,6 +42,7 @@ _MAX_SAID = 300
 # What could be of another tap, of a file or a URL, or an option, is not handed to brew.
 _TAP = re.compile(r"[a-z0-9_][a-z0-9_-]*/[a-z0-9_][a-z0-9._-]*")
 _FULL_NAME = re.compile(rf"{_TAP.pattern}/\w[\w@+.-]*", re.ASCII)
+_WORD = re.compile(r"[\w@+./-]+", re.ASCII)
 _FILES = (".rb", ".tar.gz")
 _OFFICIAL = "homebrew/"
 _SETTINGS = {
@@ -109,26 +110,22 @@ def _collect(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, 
     """Read both of a program's outputs to their ends: all of one, the last part of the other."""
     out, errors = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
-        for stream, kept in ((process.stdout, out), (process.stderr, errors)):
-            if stream is not None:
-                selector.register(stream, selectors.EVENT_READ, (stream, kept))
+        pipes = filter(None, (process.stdout, process.stderr))
+        for pipe, kept in zip(pipes, (out, errors), strict=True):
+            selector.register(pipe, selectors.EVENT_READ, kept)
         while selector.get_map():
             left = deadline - time.monotonic()
             if left <= 0:
                 raise subprocess.TimeoutExpired(process.args, 0)
             for key, _ in selector.select(left):
-                stream, kept = key.data
-                _read_some(stream, kept) or selector.unregister(stream)
+                if chunk := os.read(key.fd, _CHUNK):
+                    key.data.extend(chunk)
+                else:
+                    selector.unregister(key.fileobj)
             if len(out) > MAX_OUTPUT_BYTES:
                 raise OutputTooLongError(f"answers more than {MAX_OUTPUT_BYTES:,} bytes")
             del errors[:-_KEPT_ERRORS]
     return bytes(out), bytes(errors)
-
-
-def _read_some(stream: IO[bytes], kept: bytearray) -> int:
-    chunk = os.read(stream.fileno(), _CHUNK)
-    kept += chunk
-    return len(chunk)
 
 
 class _RefusedError(InputError):
@@ -178,6 +175,11 @@ class BrewTap:
         version = f"brew {first.removeprefix('Homebrew ')}" if output.status == 0 and first else "brew"
         return f"brew info, {version} at {self._executable}, unsigned"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing but what the name says."""
+        return ()
+
     def formula(self, full_name: str) -> Formula:
         """Return the formula `user/repo/name`.
 
@@ -218,7 +220,7 @@ class BrewTap:
                 self._known |= self._describe(names)
             except (NothingMatchedError, _RefusedError) as error:
                 # One formula that brew stumbles over keeps it from describing the others.
-                said = f"{error.thing} {error.cause}"
+                said = {word.rstrip(".") for word in _WORD.findall(f"{error.thing} {error.cause}")}
                 rest = [name for name in names if name not in said]
                 names = rest if len(rest) < len(names) else []
             else:
@@ -248,7 +250,7 @@ class BrewTap:
         """Return exactly the formulae asked for."""
         # Without variations, dependencies would be those on this machine for every tag.
         document = self._ask("info", "--json=v2", "--formula", "--variations", *names)
-        entries = self._list(document.get("formulae") if isinstance(document, dict) else document, "info")
+        entries = self._list(document.get("formulae") if isinstance(document, dict) else None, "info")
         found = dict(map(self._read, entries))
         if len(found) != len(entries):
             raise self._unusable("info", "it describes a formula twice")
@@ -274,7 +276,8 @@ class BrewTap:
         return formula.full_name, formula
 
     def _ask(self, command: str, *arguments: str) -> object:
-        about = arguments[-1] if _is_full_name(arguments[-1]) else f"{self._executable} {command}"
+        names = [argument for argument in arguments if _is_full_name(argument)]
+        about = names[0] if len(names) == 1 else f"{self._executable} {command}"
         by_hand = f"run `brew {command}` by hand to see what it does"
         try:
             output = self._run([str(self._executable), command, *arguments], self._environment)

@@ -69,6 +69,11 @@ class GitTap:
         return f"git repository {self._folder} at {self.commit[:12]}"
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing: a commit is what it is."""
+        return ()
+
+    @property
     def tap(self) -> str:
         """The tap's name, `user/repo` in lower case."""
         return self._tap

@@ -39,6 +39,11 @@ class UnsignedApiTap:
         mirrored = [domain for domain in self._domains if domain != DEFAULT_DOMAIN]
         return ", ".join(["formulae.brew.sh formula JSON, unsigned", *(f"from {each}" for each in mirrored)])
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing but what the name says."""
+        return ()
+
     def formula(self, full_name: str) -> Formula:
         """Return the formula `homebrew/core/name`.
 

@@ -235,7 +235,10 @@ def test_findings_about_the_artifact_are_shown_whatever_the_outcome() -> None:
 def test_several_verdicts_are_summed_up_without_being_folded() -> None:
     verdicts = [judge(make_candidate()), judge(lying()), judge(lying()), judge(), unresolved()]
     text = render_verdicts(verdicts)
-    assert text.splitlines()[-1] == "5 bottles: 1 verified, 1 unattested, 2 rejected, 1 unresolved"
+    assert text.splitlines()[-2:] == [
+        "5 bottles: 1 verified, 1 unattested, 2 rejected, 1 unresolved",
+        "weakest link: foo 1.1, rejected",
+    ]
     assert "bottles:" not in render_verdicts(verdicts[:1])
 
 

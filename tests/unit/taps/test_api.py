@@ -130,6 +130,7 @@ class World:
         return answer
 
     def open(self, tag: BottleTag | None = TAG, *, offline: bool = False, **options: Any) -> ApiTap:
+        """Open the API, and remember what it has to say of itself."""
         given: Json = {"now": NOW, "brew_cache": self.brew, "fetch": None if offline else self.fetch}
         tap = ApiTap(tag, self.own, **given | options)
         self.notes = tap.notes
@@ -590,8 +591,7 @@ def test_brews_unsigned_index_is_not_looked_at(world: World) -> None:
 
 def test_an_old_document_is_told_to_be_old(world: World) -> None:
     world.serve(packages(NOW - OLD_AFTER + HOUR))
-    world.open()
-    assert len(world.notes) == 0
+    assert world.open().notes == ()
     world.serve(packages(NOW - 30 * timedelta(days=1)))
     world.kept().unlink()
     world.kept().with_name(f"{world.kept().name}.newest").unlink()

@@ -141,14 +141,15 @@ async def send_reply(reply: Reply, receive: Receive, send: Send) -> None:
         headers.setdefault("content-length", str(len(reply.body)))
     raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": raw_headers})
-    rest = reply.sent
-    while reply.drip and len(rest) > reply.drip.size:
-        await send({"type": "http.response.body", "body": rest[: reply.drip.size], "more_body": True})
-        rest = rest[reply.drip.size :]
+    body, start = reply.sent, 0
+    while reply.drip and len(body) - start > reply.drip.size:
+        piece = body[start : start + reply.drip.size]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        start += len(piece)
         if await _client_leaves(receive, reply.drip.pause):
             return
     # A server closes the connection when more was promised and no more comes.
-    await send({"type": "http.response.body", "body": rest, "more_body": reply.keep is not None})
+    await send({"type": "http.response.body", "body": body[start:], "more_body": reply.keep is not None})
 
 
 async def _client_leaves(receive: Receive, seconds: float) -> bool:

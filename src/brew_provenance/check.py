@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 
 from brew_provenance.appraise import BundleVerifier, appraise
 from brew_provenance.bottle import Digest
-from brew_provenance.bottlefile import BottleFileError, examine_bottle
 from brew_provenance.findings import Finding
-from brew_provenance.formulamatch import compare_with_tap
 from brew_provenance.policy import Policy
 from brew_provenance.stores import Answer, Store
 from brew_provenance.targets import Target
@@ -77,6 +75,8 @@ def examine_file(target: Target) -> Target:
     bottle = target.question.bottle
     if target.file is None or bottle is None:
         return target
+    from brew_provenance.bottlefile import BottleFileError, examine_bottle  # noqa: PLC0415 - where there is a file
+
     digest, packed = examine_bottle(target.file, bottle.formula, bottle.version)
     findings = list(target.findings)
     if digest != bottle.digest:
@@ -86,6 +86,8 @@ def examine_file(target: Target) -> Target:
     if isinstance(packed, BottleFileError):
         findings.append(Finding(packed.code, str(packed)))
     elif target.formula is not None:
+        from brew_provenance.formulamatch import compare_with_tap  # noqa: PLC0415 - loads a parser of Ruby
+
         findings += compare_with_tap(packed.text, target.formula)
     return replace(target, findings=tuple(findings))
 

@@ -31,7 +31,7 @@ def compare_with_tap(packed: bytes, formula: Formula, *, same_commit: bool = Fal
         except FormulaError as error:
             return [Finding("formula-unreadable", str(error))]
         if difference is None:
-            return [Finding("formula-content-matches", "the same text, but for the bottle block")]
+            return [Finding("formula-content-matches", "the formula in the bottle is the tap's")]
         if same_commit:
             return [Finding("formula-text-mismatch", difference)]
     try:

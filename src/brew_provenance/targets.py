@@ -7,15 +7,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brew_provenance.bottle import Bottle, BottleFileName, BottleTag, Digest, hash_stream
 from brew_provenance.errors import InputError, NothingMatchedError, UsageError
 from brew_provenance.findings import Finding
 from brew_provenance.formula import Formula
 from brew_provenance.host import choose_tag
-from brew_provenance.kegs import Keg, installed_kegs
 from brew_provenance.subject import Package, Question
 from brew_provenance.taps import Tap
+
+if TYPE_CHECKING:
+    from brew_provenance.kegs import Keg
 
 CORE = "homebrew/core"
 """The tap of short names."""
@@ -102,6 +105,8 @@ def find_formulae(
 
 def installed_formulae(cellar: Path) -> list[str]:
     """Return the full names of what was poured from bottles. Raises InputError for a missing Cellar."""
+    from brew_provenance.kegs import Keg, installed_kegs  # noqa: PLC0415 - for installed ones alone
+
     kegs = (keg for keg in installed_kegs(cellar) if isinstance(keg, Keg))
     return list(dict.fromkeys(f"{keg.tap or CORE}/{keg.name}" for keg in kegs if keg.poured_from_bottle))
 

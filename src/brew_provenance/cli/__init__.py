@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "kit": "Make and check kits, for machines without a network.",
     "cache": "See or delete the attestations that this machine remembers.",
     "reasons": "Print the table of reason codes.",
+    "completions": "Print the completions for a shell.",
     "sandbox": "Rehearse with a virtual Sigstore of your own.",
 }
 

@@ -78,7 +78,7 @@ def verify(*, folder: Path, sources: Sources, output: options.Output) -> None:
     names = [formula.full_name for formula in kit.formulae() if formula.bottles]
     if not names:
         raise NothingMatchedError(str(folder), "the kit describes no bottle", "export one with formulae")
-    targets = formula_targets(lambda _tap: kit, names, None)
+    targets = formula_targets(lambda _tap: kit.tap, names, None)
     verdicts = check_targets(targets, lambda _tap: kit, sources.trust, sources.policy_for)
     output.write(verdicts)
     sys.exit(worst_exit_code(verdicts))
@@ -100,7 +100,11 @@ def _report(folder: Path, done: Export) -> None:
     for name, problem in done.problems:
         options.note(f"{name}: left out, {problem.code}: {problem.detail}")
     options.write_result(
-        f"{folder}: a kit for {done.bottles:,} bottles of {done.formulae:,} formulae, "
-        f"{done.unattested:,} without attestation\n",
+        f"{folder}: a kit for {_count(done.bottles, 'bottle', 'bottles')} of "
+        f"{_count(done.formulae, 'formula', 'formulae')}, {done.unattested:,} without attestation\n",
         None,
     )
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"

@@ -23,8 +23,6 @@ from brew_provenance.errors import InputError, UsageError
 from brew_provenance.files import FileTooLongError, read_bounded
 from brew_provenance.host import host_tag
 from brew_provenance.reports import json as json_report
-from brew_provenance.reports import junit as junit_report
-from brew_provenance.reports import sarif as sarif_report
 from brew_provenance.reports import text as text_report
 from brew_provenance.strictjson import MalformedJSONError
 from brew_provenance.trust import TrustedRoot, public_good_root, read_trusted_roots
@@ -90,9 +88,13 @@ class Output:
             case "json":
                 text = json_report.render_verdicts(verdicts, explain=self.explain)
             case "sarif":
-                text = sarif_report.render_verdicts(verdicts)
+                from brew_provenance.reports import sarif  # noqa: PLC0415 - for this format alone
+
+                text = sarif.render_verdicts(verdicts)
             case "junit":
-                text = junit_report.render_verdicts(verdicts)
+                from brew_provenance.reports import junit  # noqa: PLC0415 - as above
+
+                text = junit.render_verdicts(verdicts)
             case _:
                 style = style_for(self.output_file, no_color=self.no_color)
                 text = text_report.render_verdicts(

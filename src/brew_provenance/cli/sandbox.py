@@ -109,9 +109,9 @@ def store(  # noqa: PLR0913 - one parameter an option
     )
     # What is asked comes with people's own tokens, which nothing here has to remember.
     service = AttestationService(attestations, answers, keep_log=0)
-    # What a shell has started in the background does not hear Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with serve_github(service, port=port) as served, contextlib.suppress(KeyboardInterrupt):
+        # What a shell has started in the background does not hear Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         options.write_result(f"{served.url}\n", None)
         served.wait()
 

@@ -271,7 +271,7 @@ class Sources:
 
     def _open_tap(self, tap: str, tag: BottleTag | None) -> Tap:
         if self._kit is not None:
-            return self._kit
+            return self._kit.tap
         if self._choices.tap_folder is not None and tap == self.tap:
             return self._git_tap(self._choices.tap_folder, tap)
         if tap != CORE:

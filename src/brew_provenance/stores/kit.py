@@ -21,6 +21,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -38,6 +39,7 @@ from brew_provenance.formula.apijson import read_formula
 from brew_provenance.statement import summarise
 from brew_provenance.stores import Answer
 from brew_provenance.strictjson import MalformedJSONError
+from brew_provenance.taps import Tap
 
 INDEX: Final = "index.json"
 TRUSTED_ROOT: Final = "trusted_root.jsonl"
@@ -100,11 +102,6 @@ class Kit:
         """What a verdict calls the kit."""
         return f"kit {self._folder}"
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Nothing but what the name says."""
-        return ()
-
     def resolve(
         self,
         digests: Sequence[Digest],
@@ -113,6 +110,11 @@ class Kit:
     ) -> Mapping[Digest, Answer]:
         """Return what the kit holds for each of `digests`."""
         return {digest: self._answer(digest) for digest in digests}
+
+    @property
+    def tap(self) -> Tap:
+        """The kit's descriptions of formulae, as a tap."""
+        return _KitTap(self)
 
     def formula(self, full_name: str) -> Formula:
         """Return the formula `user/repo/name` as the kit describes it.
@@ -185,6 +187,25 @@ class Kit:
         if hashlib.sha256(raw).hexdigest() != self._index.files.get(relative):
             raise _AlteredError(f"{relative} is not the file that the index lists")
         return raw
+
+
+@dataclass(frozen=True)
+class _KitTap:
+    kit: Kit
+
+    @property
+    def name(self) -> str:
+        return f"{self.kit.name}, unsigned"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    def formula(self, full_name: str) -> Formula:
+        return self.kit.formula(full_name)
+
+    def formulae(self) -> Iterator[Formula]:
+        return self.kit.formulae()
 
 
 class _AlteredError(ValueError):

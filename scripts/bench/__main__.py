@@ -1,6 +1,6 @@
 """Measure what the design promises, as ratios of two things timed in turn in one run.
 
-    .venv/bin/python scripts/bench [one-shot] [real] [batch] [start]
+    .venv/bin/python scripts/bench [one-shot] [real] [batch] [overlap] [start]
 
 Each figure is the median of the ratios pair by pair, with the smallest and the largest: the speed of a
 machine drifts, and a ratio of neighbours does not. Nothing here passes or fails.
@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -97,6 +99,37 @@ def measure_one_shot() -> list[Figure]:
         ]
 
 
+def measure_overlap() -> list[Figure]:
+    """Time a whole online check whose store takes 200 ms, against a bare import of sigstore.verify.
+
+    The import takes longer than the store, so that it is the larger of the two.
+    """
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        make_kit(folder / "kit", FIXTURES)
+        tap = _git_tap(folder / "tap")
+        serve = ["sandbox", "store", str(folder / "kit"), "--repo", "brew-provenance/homebrew-fixtures"]
+        store = subprocess.Popen(
+            [sys.executable, "-m", "brew_provenance", *serve, "--latency", "200"],
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        stack.callback(store.wait)
+        stack.callback(store.terminate)
+        url = store.stdout.readline().strip() if store.stdout else ""
+        root = ["--trusted-root", str(folder / "kit" / "trusted_root.jsonl")]
+        where = ["--tap", "brew-provenance/fixtures", "--tap-dir", str(tap), "--github-api", url, *root]
+        check = ["check", "hello", "--tag", "x86_64_linux", "--refresh", *where]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+        command = [sys.executable, "-m", "brew_provenance", *check]
+
+        def ours() -> None:
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+
+        ratios = compare(ours, _process("-c", "import sigstore.verify"), PROCESS_PAIRS)
+        return [Figure("check, online, store of 200 ms / import sigstore.verify", ratios, 1.2)]
+
+
 def measure_start() -> list[Figure]:
     """Time --help and --version, against a click program that does nothing."""
     bare = _process("-c", _EMPTY_CLICK)
@@ -159,6 +192,18 @@ def measure_real() -> list[Figure]:
     return [Figure(what, compare(run, reference, BATCH_PAIRS), 1.15)]
 
 
+def _git_tap(folder: Path) -> Path:
+    shutil.copytree(FIXTURES / "Formula", folder / "Formula")
+    author = ["-c", "user.name=bench", "-c", "user.email=bench@example.org", "-c", "commit.gpgsign=false"]
+    for arguments in (
+        ["init", "--quiet"],
+        ["add", "."],
+        [*author, "commit", "--quiet", "--message", "bench"],
+    ):
+        subprocess.run(["git", "-C", str(folder), *arguments], check=True)  # noqa: S607 - git is on the PATH
+    return folder
+
+
 class _AnyCertificate(VerificationPolicy):
     def verify(self, cert: object) -> None:
         """Accept."""
@@ -210,6 +255,7 @@ _PARTS: Final = {
     "one-shot": measure_one_shot,
     "real": measure_real,
     "batch": measure_batch,
+    "overlap": measure_overlap,
     "start": measure_start,
 }
 

@@ -53,11 +53,19 @@ def appraise(
     among them decides before any bundle is looked at. No candidate at all means that a store
     answered and has none.
     """
+    assessed = (_assess(candidate, question, verifier, basis.policy) for candidate in candidates)
+    return decide(question, assessed, basis, findings)
+
+
+def decide(
+    question: Question, assessed: Iterable[Assessment], basis: Basis, findings: Sequence[Finding] = ()
+) -> Verdict:
+    """Do step 9: return the verdict that assessments of one artifact amount to.
+
+    `findings` are as for `appraise`; nothing is drawn from `assessed` when a fault among them decides.
+    """
     faults = [finding for finding in findings if finding.is_fault]
-    assessments: list[Assessment] = []
-    if not faults:
-        assessed = [_assess(candidate, question, verifier, basis.policy) for candidate in candidates]
-        assessments = sorted(assessed, key=_rank)
+    assessments = sorted(assessed, key=_rank) if not faults else []
     return Verdict(question, basis, _outcome(faults, assessments), tuple(findings), tuple(assessments))
 
 
@@ -100,27 +108,52 @@ def examine(candidate: Candidate, verifier: BundleVerifier) -> Assessment:
 
 
 def _assess(candidate: Candidate, question: Question, verifier: BundleVerifier, policy: Policy) -> Assessment:
+    general = appraise_bundle(candidate, question.predicate_type, verifier, policy, question.digests)
+    return answer(question, general)
+
+
+def appraise_bundle(
+    candidate: Candidate,
+    predicate_type: str,
+    verifier: BundleVerifier,
+    policy: Policy,
+    digests: Sequence[Digest] = (),
+) -> Assessment:
+    """Do what is the same for all artifacts that a bundle speaks for: all but the subject and the formula.
+
+    The result is for `answer`, and is never accepted as it is. `digests` are needed by bundles that sign
+    a message, which speak for one artifact only.
+    """
     source = candidate.source
     # Steps 3 and 4: what is this, does it apply, and is it genuine?
-    document, evidence, fault = _verify(candidate, verifier, question.predicate_type, question.digests)
+    document, evidence, fault = _verify(candidate, verifier, predicate_type, digests)
     if fault or evidence is None:
         return Assessment(source, (fault,) if fault else (), evidence)
     # Step 5: the signer.
     signer = policy.judge(evidence)
     if isinstance(signer, list):
         return Assessment(source, tuple(signer), evidence)
-    # Step 6: the statement, and the subject in it.
+    # Step 6: the statement.
     statement = read_statement(document)
     if isinstance(statement, Finding):
         return Assessment(source, (statement,), evidence, None, signer)
+    # Step 7: the predicate against the certificate.
+    return Assessment(source, tuple(_check_predicate(statement, evidence)), evidence, statement, signer)
+
+
+def answer(question: Question, general: Assessment) -> Assessment:
+    """Say whether a bundle that was appraised is about this artifact, and what it leaves open."""
+    statement, signer = general.statement, general.signer
+    if statement is None or signer is None:
+        return general
+    # Step 6: the subject in the statement.
     subject = find_subject(statement, question, signer.subject_naming)
     if isinstance(subject, Finding):
-        return Assessment(source, (subject,), evidence, statement, signer)
-    # Step 7: the predicate against the certificate.
-    predicate = _check_predicate(statement, evidence)
+        return Assessment(general.source, (subject,), general.evidence, statement, signer)
     # Step 8: the formula. What is not compared is said.
     notes = _limits(question, statement, signer)
-    return Assessment(source, (*predicate, *notes), evidence, statement, signer, subject)
+    findings = (*general.findings, *notes)
+    return Assessment(general.source, findings, general.evidence, statement, signer, subject)
 
 
 def _verify(

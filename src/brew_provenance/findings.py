@@ -106,6 +106,8 @@ _TABLE = [
     *_rows(
         Step.BYTES,
         Severity.UNRESOLVED,
+        ("bottle-not-fetched", "The bottle could not be downloaded from anywhere that brew would get it.",
+         "Look at what each server answered, and try again; what has come so far is kept."),
         ("package-version-unknown", "The package version, and so the bottle's name, cannot be known without running Ruby.",
          "Check the formula from the signed API, or through brew."),
     ),

@@ -45,7 +45,7 @@ SLOWEST_BYTES: Final = 256 * 1024
 Progress = Callable[[int, int | None], None]
 """Told how many bytes of a bottle are there, and how many there will be, where that is known."""
 
-_PASSING = frozenset({"connection-broken", "connection-failed", "answer-timed-out"})
+_PASSING = frozenset({"connection-broken", "connection-failed", "proxy-failed", "answer-timed-out"})
 _PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _FIRST_PAUSE = 0.5
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
@@ -217,17 +217,25 @@ class _Download:
         """Return when the bottle is there, whole. Raises BottleFetchError."""
         failures = []
         for url in urls:
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    self._get_whole(url, incomplete)
-                except TransportError as error:
-                    if error.code not in _PASSING or attempt == ATTEMPTS:
-                        failures.append(error.detail)
-                        break
-                else:
-                    return
-                self._sleep(_FIRST_PAUSE * (1 << (attempt - 1)))
+            failure = self._fetch(url, incomplete)
+            if failure is None:
+                return
+            failures.append(failure)
         raise BottleFetchError("bottle-not-fetched", "; ".join(failures) or "there is nobody to ask for it")
+
+    def _fetch(self, url: str, incomplete: IncompleteFile) -> str | None:
+        """Return why the bottle cannot be had from `url`; None when it is there."""
+        attempt = 1
+        while True:
+            try:
+                self._get_whole(url, incomplete)
+            except TransportError as error:
+                if error.code not in _PASSING or attempt == ATTEMPTS:
+                    return error.detail
+            else:
+                return None
+            self._sleep(_FIRST_PAUSE * (1 << (attempt - 1)))
+            attempt += 1
 
     def _get_whole(self, url: str, incomplete: IncompleteFile) -> None:
         pieced = self._get_rest(url, incomplete)

@@ -74,19 +74,24 @@ class ExplainedStep:
 
 
 def explain_question(verdict: Verdict) -> list[ExplainedStep]:
-    """Return steps 1 and 2, which come before any attestation is looked at."""
+    """Return steps 1 and 2, which come before any attestation is looked at.
+
+    And step 8, where the bottle itself was at hand, and the formula in it was looked at.
+    """
     sights = tuple(
         Sight(f"{digest.algorithm} digest", digest.value, Source.ARTIFACT)
         for digest in verdict.question.digests
     )
-    return [
+    steps = [
         _step(Step.BYTES, verdict.findings, sights),
         _step(
             Step.RESOLVE,
             verdict.findings,
             (Sight("attestations", f"{len(verdict.assessments)} in {verdict.basis.store}", Source.ARTIFACT),),
         ),
+        _step(Step.FORMULA, verdict.findings, ()),
     ]
+    return [step for step in steps if step.step is not Step.FORMULA or step.findings]
 
 
 def explain_assessment(assessment: Assessment) -> list[ExplainedStep]:

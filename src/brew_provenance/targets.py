@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from brew_provenance.subject import Package, Question
 from brew_provenance.taps import Tap
 
 if TYPE_CHECKING:
-    from brew_provenance.kegs import Keg
+    from brew_provenance.kegs import Keg, UnreadableKeg
 
 CORE = "homebrew/core"
 """The tap of short names."""
@@ -103,12 +104,19 @@ def find_formulae(
     return (formula for formula, _ in _closure(tap_for, names, dependencies_on))
 
 
-def installed_formulae(cellar: Path) -> list[str]:
-    """Return the full names of what was poured from bottles. Raises InputError for a missing Cellar."""
+def installed_formulae(cellar: Path) -> list[str | UnreadableKeg]:
+    """Return the full names of what was poured from bottles, and what may have been and cannot be read.
+
+    Raises InputError for a missing Cellar.
+    """
     from brew_provenance.kegs import Keg, installed_kegs  # noqa: PLC0415 - for installed ones alone
 
-    kegs = (keg for keg in installed_kegs(cellar) if isinstance(keg, Keg))
-    return list(dict.fromkeys(f"{keg.tap or CORE}/{keg.name}" for keg in kegs if keg.poured_from_bottle))
+    found = (
+        f"{keg.tap or CORE}/{keg.name}" if isinstance(keg, Keg) else keg
+        for keg in installed_kegs(cellar)
+        if not isinstance(keg, Keg) or keg.poured_from_bottle
+    )
+    return list(dict.fromkeys(found))
 
 
 def file_target(path: Path, name: str, tap_for: TapFor, tap: str) -> Target:
@@ -121,17 +129,18 @@ def file_target(path: Path, name: str, tap_for: TapFor, tap: str) -> Target:
     claimed = BottleFileName.parse(name)
     source = tap_for(tap)
     formula = source.formula(f"{tap}/{claimed.formula}")
+    notes = tuple(Finding("metadata-note", note) for note in source.notes)
     for bottle in formula.bottles:
         if str(bottle.file_name) == name:
             question = Question(str(path), (bottle.digest,), bottle=bottle)
-            return Target(question, tap, source.name, formula, path)
+            return Target(question, tap, source.name, formula, path, notes)
     note = Finding("not-the-current-bottle", f"{formula.full_name} {formula.version} does not list {name}")
     try:
         with path.open("rb") as stream:
             digests = hash_stream(stream)
     except OSError as error:
         raise InputError(str(path), error.strerror or str(error), "give a file that can be read") from error
-    return Target(Question(str(path), digests, name=name), tap, source.name, None, None, (note,))
+    return Target(Question(str(path), digests, name=name), tap, source.name, None, None, (note, *notes))
 
 
 def digest_target(digest: Digest, tap: str) -> Target:
@@ -167,7 +176,8 @@ def keg_target(
         return _by_hint(keg, keg.digest, label, tap)
     choice = choose_tag([bottle.tag for bottle in bottles], tag)
     if choice is None:
-        why = f"poured from a bottle that nothing names: {formula.full_name} is at {formula.version} now"
+        now = formula.version or "a version that is not known"
+        why = f"poured from a bottle that nothing names: {formula.full_name} is at {now}"
         return Skipped(f"{keg.name} {keg.version}", why, is_bottle=True)
     bottle = next(bottle for bottle in bottles if bottle.tag == choice.tag)
     target = _keg_bottle(bottle, formula, label, source.name, find_cached)
@@ -193,13 +203,11 @@ def _closure(
     tap_for: TapFor, names: Sequence[str], dependencies_on: BottleTag | None
 ) -> Iterator[tuple[Formula, str | None]]:
     """Yield formulae in breadth, the ones that were named first, each once."""
-    pending: deque[tuple[str, str, str | None]] = deque(
-        (*name.rpartition("/")[::2], None) for name in dict.fromkeys(names)
-    )
+    pending: deque[tuple[Sequence[str], str | None]] = deque(([name], None) for name in dict.fromkeys(names))
     seen: set[str] = set()
     while pending:
-        tap, name, needed_by = pending.popleft()
-        formula = _find(tap_for, tap, name, needed_by)
+        meant, needed_by = pending.popleft()
+        formula = _find(tap_for, meant)
         if formula.full_name in seen:
             continue
         seen.add(formula.full_name)
@@ -210,18 +218,22 @@ def _closure(
             # What cannot be known is taken for needed: one bottle too many is judged, never one too few.
             if dependency.needed_on(dependencies_on) is False:
                 continue
-            tap_of, slash, short = dependency.name.rpartition("/")
-            pending.append((tap_of.lower() if slash else formula.tap, short, formula.name))
+            # A short name is homebrew/core's before its own tap's.
+            meant = [full_name(dependency.name, tap) for tap in (CORE, formula.tap)]
+            pending.append((list(dict.fromkeys(meant)), formula.name))
 
 
-def _find(tap_for: TapFor, tap: str, name: str, needed_by: str | None) -> Formula:
-    """Return a formula; a short name that another formula needs is homebrew/core's before its own tap's."""
-    if needed_by is not None and tap != CORE:
-        try:
-            return tap_for(CORE).formula(f"{CORE}/{name}")
-        except NothingMatchedError:
-            pass
-    return tap_for(tap).formula(f"{tap}/{name}")
+def _find(tap_for: TapFor, full_names: Sequence[str]) -> Formula:
+    """Return the formula by the first of its possible names that there is."""
+    *others, last = full_names
+    for name in others:
+        with suppress(NothingMatchedError):
+            return _look_up(tap_for, name)
+    return _look_up(tap_for, last)
+
+
+def _look_up(tap_for: TapFor, name: str) -> Formula:
+    return tap_for(name.rpartition("/")[0]).formula(name)
 
 
 def _bottles_of(formula: Formula, tag: BottleTag | None, source: str) -> Iterator[Target]:

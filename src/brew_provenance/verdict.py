@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -139,13 +139,18 @@ class Verdict:
         return (*own, *self.best.faults) if self.best is not None else own
 
 
-def worst_exit_code(verdicts: Sequence[Verdict]) -> int:
-    """Return the exit code for several verdicts: rejected, then unattested, then unresolved.
+def worst_of(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the worst of several outcomes: rejected, then unattested, then unresolved.
 
     Raises ValueError when there is none: nothing checked is no success.
     """
-    outcomes = {verdict.outcome for verdict in verdicts}
-    if not outcomes:
+    found = set(outcomes)
+    if not found:
         raise ValueError("no verdict")
     order = (Outcome.REJECTED, Outcome.UNATTESTED, Outcome.UNRESOLVED, Outcome.VERIFIED)
-    return next(outcome for outcome in order if outcome in outcomes).exit_code
+    return next(outcome for outcome in order if outcome in found)
+
+
+def worst_exit_code(verdicts: Sequence[Verdict]) -> int:
+    """Return the exit code for several verdicts. Raises ValueError when there is none."""
+    return worst_of(verdict.outcome for verdict in verdicts).exit_code

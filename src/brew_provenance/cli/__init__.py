@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "reinstall": "Reinstall formulae whose bottles are verified.",
     "verify": "Verify an artifact's attestations from a file of bundles.",
     "inspect": "Show what a file of bundles says, without a verdict.",
+    "audit": "Judge every bottle of a tap, and keep the verdicts.",
     "tap": "List the bottles that a tap publishes.",
     "kit": "Make and check kits, for machines without a network.",
     "cache": "See or delete the attestations that this machine remembers.",

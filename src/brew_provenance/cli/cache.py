@@ -17,7 +17,11 @@ def command() -> None:
 @command.command("info")
 def info() -> None:
     """Say where they are, and how many."""
-    found = cache_info(options.cache_folder() / "attestations")
+    folder = options.cache_folder() / "attestations"
+    try:
+        found = cache_info(folder)
+    except OSError as error:
+        raise InputError(str(folder), error.strerror or str(error), "look at who owns the folder") from error
     options.write_result(f"{found.folder}: {_counted(found)}\n", None)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from brew_provenance.bottle import Digest, claimed_bottle_name
+from brew_provenance.bottle import BottleFileName, BottleTag, Digest, claimed_bottle_name
 from brew_provenance.check import check_targets
 from brew_provenance.cli import options
 from brew_provenance.cli.sources import Sources, options_of_sources
@@ -64,13 +64,15 @@ def command(  # noqa: PLR0913 - one parameter an option
     if tag and all_tags:
         raise UsageError("--all-tags", "contradicts --tag", "leave out one of them")
     wanted = None if all_tags else options.parse_tag(tag)
-    left_out: list[str] = []
-    named = [*names, *(_in_brewfile(brewfile, left_out, quiet=output.quiet) if brewfile else ())]
-    if not named and not installed:
+    if not (names or installed or brewfile):
         raise UsageError("check", "nothing to check", "name formulae, or give --installed or --brewfile")
-    files, formulae, digests = _sort(named)
+    left_out: list[str] = []
+    files, formulae, digests = _sort(names)
+    if brewfile:
+        # It names formulae and nothing else, whatever they are called.
+        formulae += _in_brewfile(brewfile, left_out, quiet=output.quiet)
     tap_for = sources.tap_for(wanted)
-    targets = [file_target(path, name, tap_for, sources.tap) for path, name in files]
+    targets = [_of_file(path, name, sources, wanted) for path, name in files]
     targets += (digest_target(digest, sources.tap) for digest in digests)
     targets += formula_targets(
         tap_for,
@@ -108,6 +110,15 @@ def _sort(named: Sequence[str]) -> tuple[list[tuple[Path, str]], list[str], list
         else:
             formulae.append(name)
     return files, formulae, digests
+
+
+def _of_file(path: Path, name: str, sources: Sources, wanted: BottleTag | None) -> Target:
+    target = file_target(path, name, sources.tap_for(wanted), sources.tap)
+    own = BottleTag.parse(BottleFileName.parse(name).tag)
+    if target.question.bottle is not None or wanted in {own, None}:
+        return target
+    # A file may be for another machine, whose bottles the API's document for this one leaves out.
+    return file_target(path, name, sources.tap_for(None), sources.tap)
 
 
 def _in_brewfile(path: Path, left_out: list[str], *, quiet: bool) -> Sequence[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -16,8 +16,11 @@ from brew_provenance.formula import Formula
 from brew_provenance.host import host_tag
 from brew_provenance.kits import Export, export_kit
 from brew_provenance.stores.kit import Kit
-from brew_provenance.targets import find_formulae, formula_targets, full_name, installed_formulae
+from brew_provenance.targets import TapFor, find_formulae, formula_targets, full_name, installed_formulae
 from brew_provenance.verdict import Outcome, worst_exit_code
+
+# A store that is down leaves out a whole tap; a person reads a screen.
+_MAX_NOTES = 100
 
 
 @click.group("kit")
@@ -44,9 +47,11 @@ def export(
     With --tap and no names, it is for all formulae of that tap. The same answers give the same bytes, and
     an export that was interrupted goes on where it was.
 
-    Exits with 5 when a store could not answer for every bottle; the kit then covers the others.
+    Exits with 5 when something was left out: a bottle that a store could not answer for, or something
+    installed that no tap describes. The kit then covers the others.
     """
-    formulae = _choose(sources, names, deps=deps, installed=installed)
+    left_out: list[str] = []
+    formulae = _choose(sources, names, left_out, deps=deps, installed=installed)
     with options.counter("formulae") as count:
         try:
             done = export_kit(
@@ -56,13 +61,14 @@ def export(
                 policy_for=sources.policy_for,
                 roots=sources.roots(),
                 progress=lambda so_far: count(so_far.formulae),
+                fresh=sources.refresh,
             )
         except OSError as error:
             raise InputError(
                 str(folder), error.strerror or str(error), "give a folder that can be written"
             ) from error
-    _report(folder, done)
-    sys.exit(Outcome.UNRESOLVED.exit_code if done.problems else 0)
+    _report(folder, done, left_out)
+    sys.exit(Outcome.UNRESOLVED.exit_code if done.problems or left_out else 0)
 
 
 @command.command("verify")
@@ -84,21 +90,44 @@ def verify(*, folder: Path, sources: Sources, output: options.Output) -> None:
     sys.exit(worst_exit_code(verdicts))
 
 
-def _choose(sources: Sources, names: Sequence[str], *, deps: bool, installed: bool) -> Iterable[Formula]:
+def _choose(
+    sources: Sources, names: Sequence[str], left_out: list[str], *, deps: bool, installed: bool
+) -> Iterable[Formula]:
     tap_for = sources.tap_for(None)
-    if not names and not installed:
-        if not sources.names_tap:
-            raise UsageError("kit export", "nothing is named", "name formulae, or give --installed or --tap")
-        return tap_for(sources.tap).formulae()
     named = [full_name(name, sources.tap) for name in names]
     if installed:
-        named += installed_formulae(sources.environment.cellar)
+        named += _installed(sources, tap_for, left_out)
+    elif not names:
+        if not sources.names_tap:
+            raise UsageError("kit export", "nothing is named", "name formulae, or give --installed or --tap")
+        whole = tap_for(sources.tap).formulae()
+        if not deps:
+            return whole
+        named = [formula.full_name for formula in whole]
     return find_formulae(tap_for, named, dependencies_on=host_tag() if deps else None)
 
 
-def _report(folder: Path, done: Export) -> None:
-    for name, problem in done.problems:
-        options.note(f"{name}: left out, {problem.code}: {problem.detail}")
+def _installed(sources: Sources, tap_for: TapFor, left_out: list[str]) -> Iterator[str]:
+    for found in installed_formulae(sources.environment.cellar):
+        if not isinstance(found, str):
+            left_out.append(f"{found.path}: {found.reason}")
+            continue
+        # What is installed may have been dropped by its tap since.
+        try:
+            tap_for(found.rpartition("/")[0]).formula(found)
+        except (NothingMatchedError, InputError) as error:
+            left_out.append(f"{found}: {error.cause}")
+        else:
+            yield found
+
+
+def _report(folder: Path, done: Export, left_out: Sequence[str]) -> None:
+    problems = [f"{name}, {problem.code}: {problem.detail}" for name, problem in done.problems]
+    said = [*left_out, *problems]
+    for what in said[:_MAX_NOTES]:
+        options.note(f"left out: {what}")
+    if len(said) > _MAX_NOTES:
+        options.note(f"left out: {len(said) - _MAX_NOTES:,} more")
     options.write_result(
         f"{folder}: a kit for {_count(done.bottles, 'bottle', 'bottles')} of "
         f"{_count(done.formulae, 'formula', 'formulae')}, {done.unattested:,} without attestation\n",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import click
 
@@ -56,9 +56,11 @@ _HELP = """Check what `brew {verb}` would pour for {named}, then let brew pour i
 
 brew downloads the bottles of what is named and of what that needs; their bytes and attestations are
 checked in brew's download cache; and only when every one is verified is `brew {verb}` called. Otherwise
-nothing is poured, and the files stay for you to look at. What follows after `--` is handed to brew.
+nothing is poured, and the files stay for you to look at. What follows after `--` is handed to brew. With
+--offline nothing is downloaded, and what is in the cache is checked.
 
-Exits with 0 when brew has poured, else as `check` does, and with 2 when brew failed.
+Exits with 0 when brew has poured or there is nothing to pour, else as `check` does; with 2 when brew
+failed, and with 5 when it installed something that was not checked.
 """
 
 
@@ -72,38 +74,49 @@ def _pour(  # noqa: PLR0913, PLR0917 - what a command was given
 ) -> int:
     if sources.brew is None:
         raise UsageError("brew", "not found", "put brew on the PATH, or set HOMEBREW_PREFIX")
-    brew, tag, cellar = Brew(sources.brew), host_tag(), sources.environment.cellar
+    brew, tag = Brew(sources.brew), host_tag()
+    names = [full_name(name, sources.tap) for name in named]
     if not sources.offline:
         brew.update()
-    names = [full_name(name, sources.tap) for name in named]
-    plan = plan_pouring(verb, names, sources.tap_for(tag), tag, cellar)
+    plan = plan_pouring(verb, names, sources.tap_for(tag), tag, brew)
+    for name in plan.installed:
+        options.note(f"{name} is installed, which is not checked: see `brew-provenance check --installed`")
     if not plan.names:
-        options.note("nothing is outdated")
+        options.note("there is nothing to pour")
         return 0
+    allowed = {Outcome.VERIFIED, *([Outcome(allow)] if allow else [])}
     try:
-        unchecked = pour_checked(
+        poured = pour_checked(
             plan,
             arguments,
             brew,
-            cellar,
             expected_file=sources.expected_file,
-            judge=_judge(sources, output),
-            allowed={Outcome.VERIFIED, *([Outcome(allow)] if allow else [])},
+            judge=_judge(sources, output, allowed),
+            allowed=allowed,
+            fetch=not sources.offline,
         )
     except StoppedError as error:
         options.note("nothing was poured; the files stay in brew's download cache, for you to look at")
         return worst_exit_code(error.verdicts)
-    for keg in unchecked:
-        options.note(f"{keg} was poured by brew and not checked: run `brew-provenance check --installed`")
-    return Outcome.UNRESOLVED.exit_code if unchecked else 0
+    for keg in poured.unchecked:
+        options.note(f"brew installed {keg}, which was not checked: see `brew-provenance check --installed`")
+    if poured.error is not None:
+        raise poured.error
+    return Outcome.UNRESOLVED.exit_code if poured.unchecked else 0
 
 
-def _judge(sources: Sources, output: options.Output) -> Callable[[Sequence[Target]], Sequence[Verdict]]:
+def _judge(
+    sources: Sources, output: options.Output, allowed: Collection[Outcome]
+) -> Callable[[Sequence[Target]], Sequence[Verdict]]:
     def judge(targets: Sequence[Target]) -> Sequence[Verdict]:
         verdicts = check_targets(
             targets, sources.store_for, sources.trust, sources.policy_for, fresh=sources.refresh
         )
         output.write(verdicts)
+        let_through = [verdict for verdict in verdicts if verdict.outcome is not Outcome.VERIFIED]
+        if let_through and all(verdict.outcome in allowed for verdict in let_through):
+            labels = ", ".join(verdict.question.label for verdict in let_through)
+            options.note(f"{len(let_through)} without an attestation, let through by --allow: {labels}")
         return verdicts
 
     return judge

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 _MAX_KEY_BYTES = 64 * 1024
 
+_TAP_OPTION = click.option(
+    "--tap",
+    metavar="USER/REPO",
+    help="The tap of names that are not written user/repo/name. [default: homebrew/core]",
+)
 _OPTIONS = (
     click.option(
         "--kit",
@@ -44,11 +49,6 @@ _OPTIONS = (
         type=options.PATH,
         metavar="DIR",
         help="Find formulae and attestations in this kit, and nowhere else.",
-    ),
-    click.option(
-        "--tap",
-        metavar="USER/REPO",
-        help="The tap of names that are not written user/repo/name. [default: homebrew/core]",
     ),
     click.option(
         "--tap-dir",
@@ -91,6 +91,11 @@ _OPTIONS = (
 
 def options_of_sources(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say where things come from; it takes them as one `Sources`."""
+    return _TAP_OPTION(options_of_one_tap(command))
+
+
+def options_of_one_tap(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command whose argument `tap` names the tap the other options of `options_of_sources`."""
 
     @wraps(command)
     def with_sources(**given: Any) -> None:  # noqa: ANN401 - click's own types
@@ -175,6 +180,10 @@ class Sources:
     def tap_for(self, tag: BottleTag | None) -> Callable[[str], Tap]:
         """Return what finds a tap by its name, for the bottles of one tag or of all."""
         return lambda tap: self._tap(tap, tag)
+
+    def plain_store_for(self, tap: str) -> Store:
+        """Return the store of a tap's attestations without a memory, for whoever has one of their own."""
+        return self._kit or self._github(tap, remembered=self.offline)
 
     def store_for(self, tap: str) -> Store:
         """Return the store of a tap's attestations."""
@@ -343,7 +352,7 @@ class Sources:
             raise InputError(str(path), "not an RSA key", "give an RSA public key, as PEM")
         return key
 
-    def _github(self, tap: str) -> Store:
+    def _github(self, tap: str, *, remembered: bool = True) -> Store:
         from brew_provenance.stores.cache import CachedStore  # noqa: PLC0415 - not for kits
         from brew_provenance.stores.github import GitHubStore, store_name  # noqa: PLC0415
         from brew_provenance.stores.githubapi import DEFAULT_API, GitHubAPI  # noqa: PLC0415
@@ -365,4 +374,4 @@ class Sources:
                 token_name=environment.github_api_token_from or "",
             )
         store = GitHubStore(self.transport, api, repositories, predicate_type=PROVENANCE_V1)
-        return CachedStore(store, folder, name)
+        return CachedStore(store, folder, name) if remembered else store

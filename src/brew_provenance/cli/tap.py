@@ -35,11 +35,13 @@ def bottles(*, sources: Sources, output_format: str, output_file: Path | None) -
     """
     summary = _Summary()
     lines = json_lines if output_format == "jsonl" else text_lines
-    formulae = summary.counting(sources.tap_for(None)(sources.tap).formulae())
+    tap = sources.tap_for(None)(sources.tap)
     with options.writing(output_file) as write:
-        for formula in formulae:
+        for formula in summary.counting(tap.formulae()):
             for line in lines(formula):
                 write(f"{line}\n")
+    for text in tap.notes:
+        options.note(text)
     summary.tell()
     if not summary.bottles:
         raise NothingMatchedError(sources.tap, "publishes no bottle", "name another tap or commit")

@@ -41,7 +41,10 @@ def _holds(condition: str, tag: BottleTag) -> bool | None:
         held = _holds(condition.removeprefix("not:"), tag)
         return None if held is None else not held
     if condition.startswith("tag:"):
-        return tag == BottleTag.parse(condition.removeprefix("tag:"))
+        try:
+            return tag == BottleTag.parse(condition.removeprefix("tag:"))
+        except ValueError:
+            return None
     simple = {
         "on_linux": tag.system == "linux",
         "on_macos": tag.system in VERSIONS,
@@ -50,16 +53,16 @@ def _holds(condition: str, tag: BottleTag) -> bool | None:
     }
     if condition in simple:
         return simple[condition]
-    name = condition.removeprefix("on_")
-    release = name.removesuffix("_or_older").removesuffix("_or_newer")
-    if name == condition or release not in VERSIONS:
+    release, separator, bound = condition.removeprefix("on_").partition("_or_")
+    known = release in VERSIONS and (not separator or bound in {"older", "newer"})
+    if not known or not condition.startswith("on_"):
         return None
     if tag.system not in VERSIONS:
         return False
     here, there = VERSIONS[tag.system], VERSIONS[release]
-    if name.endswith("_or_older"):
+    if bound == "older":
         return here <= there
-    return here >= there if name.endswith("_or_newer") else here == there
+    return here >= there if bound == "newer" else here == there
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +12,6 @@ from tree_sitter import Node
 from brew_provenance.bottle import BottleTag, Digest
 from brew_provenance.formula import FormulaError
 from brew_provenance.formula.syntax import (
-    BYTE_ORDER_MARK,
     arguments_of,
     block_of,
     line_of,
@@ -27,8 +26,15 @@ from brew_provenance.formula.syntax import (
 DEFAULT_ROOT_URL: Final = "https://ghcr.io/v2/homebrew/core"
 """Where bottles are whose block names no root URL, in any tap (`BottleSpecification#root_url`)."""
 
+MAX_BOTTLES: Final = 256
+"""Bottles of one formula; homebrew-core's formulae have up to 14."""
+
 _HEX = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
-_LINE_END = re.compile(rb"[ \t]*\r?\n")
+_WORD = re.compile(rb"\bbottle\b")
+_GITHUB_PACKAGES = re.compile(
+    r"(?:https://ghcr\.io/v2/|docker://ghcr\.io/)(?P<owner>[\w-]+)/(?P<repository>[\w-]+)", re.ASCII
+)
+_MAX_SHOWN = 36
 
 
 @dataclass(frozen=True)
@@ -48,19 +54,43 @@ class BottleBlock:
     """What a bottle block says."""
 
     root_url: str | None
-    """Without a slash at its end; None where it would have to be computed."""
+    """As brew uses it; None where it would have to be computed."""
 
     rebuild: int
     bottles: tuple[DeclaredBottle, ...]
 
 
-def is_bottle_block(node: Node) -> bool:
-    """Say whether a statement of a formula's class is its bottle block."""
-    return method_of(node) == "bottle" and node.child_by_field_name("block") is not None
+def bottle_block(root: Node, source: bytes) -> Node | None:
+    """Return the one call of `bottle` with a block, wherever it stands; None where there is none.
+
+    Comments, strings and what follows `__END__` are no calls. Raises FormulaError, which names the
+    lines, when there are several: which of them Ruby would run is not for a reader to decide.
+    """
+    found = list(_bottle_blocks(root, source))
+    if len(found) > 1:
+        lines = ", ".join(str(line_of(node)) for node in found[:5])
+        raise FormulaError(f"{len(found)} bottle blocks: lines {lines}")
+    return found[0] if found else None
+
+
+def _bottle_blocks(root: Node, source: bytes) -> Iterator[Node]:
+    for match in _WORD.finditer(source):
+        word = root.descendant_for_byte_range(match.start(), match.end())
+        call = word.parent if word is not None and word.byte_range == match.span() else None
+        if (
+            call is not None
+            and call.type == "call"
+            and call.child_by_field_name("method") == word
+            and call.child_by_field_name("block") is not None
+        ):
+            yield call
 
 
 def read_bottle_block(node: Node, known: Mapping[str, str]) -> BottleBlock:
-    """Read a bottle block. `known` is what can stand in the `#{…}` of its root URL.
+    """Read a bottle block.
+
+    `known` is what can stand in the `#{…}` of its root URL: constants and local variables, but not the
+    formula's methods, which mean nothing in there.
 
     Raises FormulaError for one that does not write out what it says.
     """
@@ -71,7 +101,8 @@ def read_bottle_block(node: Node, known: Mapping[str, str]) -> BottleBlock:
         match method_of(statement):
             case "root_url":
                 arguments = arguments_of(statement)
-                root_url = string_of(arguments[0], known) if arguments else None
+                written = string_of(arguments[0], known) if arguments else None
+                root_url = _effective_root_url(written) if written is not None else None
             case "rebuild":
                 rebuilds.append(plain_number(statement))
             case "sha256":
@@ -82,82 +113,117 @@ def read_bottle_block(node: Node, known: Mapping[str, str]) -> BottleBlock:
                 raise FormulaError(f"line {line_of(statement)}: something to run in the bottle block")
     if len(rebuilds) > 1:
         raise FormulaError(f"line {line_of(node)}: two rebuilds in the bottle block")
-    tags = [BottleTag.parse(one.tag) for one in declared]
-    for number, tag in enumerate(tags):
-        if tag in tags[:number]:
-            raise FormulaError(f"line {declared[number].line}: a second bottle for {tag}")
-    root_url = root_url.rstrip("/") if root_url is not None else None
+    if len(declared) > MAX_BOTTLES:
+        raise FormulaError(f"line {line_of(node)}: more than the limit of {MAX_BOTTLES} bottles")
+    tags = set[BottleTag]()
+    for one in declared:
+        tag = BottleTag.parse(one.tag)
+        if tag in tags:
+            raise FormulaError(f"line {one.line}: a second bottle for {tag}")
+        tags.add(tag)
     return BottleBlock(root_url, rebuilds[0] if rebuilds else 0, tuple(declared))
 
 
 def without_bottle_block(source: bytes) -> bytes:
-    """Return a formula's source as it is before its bottles are written into it.
+    """Return a formula's source as brew packs it into the formula's bottle: without its bottle block.
 
-    Taken out are the lines of the bottle block and one blank line after it, as brew does when it packs
-    a formula into its bottle (`formula_installer.rb`). The block is found in the syntax tree, so that
-    a comment or a string cannot pass for it. A source without one is returned as it is.
+    Taken out are two spaces before `bottle`, the block, the line end after its `end`, and one more
+    where a blank line follows, as brew does (`formula_installer.rb`); all other blank lines stay. The
+    block is found in the syntax tree, so that a comment or a string cannot pass for it. A source
+    without one is returned as it is.
 
-    Raises FormulaError when it is not Ruby.
+    Raises FormulaError when it is not Ruby, or has several bottle blocks.
     """
-    for node in parse(source).named_children:
-        body = node.child_by_field_name("body") if node.type == "class" else None
-        for statement in body.named_children if body is not None else ():
-            if is_bottle_block(statement):
-                return _cut(source, statement)
-    return source
+    span = _span(source)
+    return source if span is None else _cut(source, *span)
 
 
 def describe_difference(ours: bytes, theirs: bytes) -> str | None:
     """Say where two formula files differ but for their bottle blocks; None when they do not.
 
-    Raises FormulaError when one is not Ruby.
+    Where one has a block and the other none, the blank line that brew puts before a formula's first
+    block (`utils/ast.rb`) is no difference. Lines are counted from 1, those of the block too.
+
+    Raises FormulaError when one is not Ruby, or has several bottle blocks.
     """
-    left, right = (without_bottle_block(text).splitlines() for text in (ours, theirs))
-    for number, (one, other) in enumerate(zip(left, right, strict=False), 1):
-        if one != other:
-            return f"line {number}, not counting the bottle block: {_quoted(one)} and {_quoted(other)}"
-    if len(left) != len(right):
-        return f"{len(left)} lines and {len(right)}, not counting the bottle block"
-    return None
+    spans = _span(ours), _span(theirs)
+    left, right = (
+        text if span is None else _cut(text, *span) for text, span in zip((ours, theirs), spans, strict=True)
+    )
+    if left == right or _before_first(ours, spans[0]) == theirs or _before_first(theirs, spans[1]) == ours:
+        return None
+    lines, others = left.splitlines(keepends=True), right.splitlines(keepends=True)
+    pairs = zip(lines, others, strict=False)
+    number = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(lines), len(others)))
+    here = f"line {_line_in(ours, spans[0], number)} {_shown(lines, number)}"
+    return f"{here}, in the other line {_line_in(theirs, spans[1], number)} {_shown(others, number)}"
 
 
-def _quoted(line: bytes) -> str:
-    return repr(line.strip()[:60].decode("utf-8", "replace"))
+def _span(source: bytes) -> tuple[int, int] | None:
+    """Return where the bottle block begins and ends."""
+    node = bottle_block(parse(source), source)
+    return (node.start_byte, node.end_byte) if node is not None else None
 
 
-def _cut(source: bytes, node: Node) -> bytes:
-    # Offsets are counted without the byte order mark, which is not parsed.
-    mark = len(BYTE_ORDER_MARK) if source.startswith(BYTE_ORDER_MARK) else 0
-    start, end = node.start_byte + mark, node.end_byte + mark
-    while start and source[start - 1 : start] in {b" ", b"\t"}:
-        start -= 1
+def _cut(source: bytes, start: int, end: int) -> bytes:
+    if source[:start].endswith(b"  "):
+        start -= 2
     for _ in range(2):
-        if match := _LINE_END.match(source, end):
-            end = match.end()
+        end += next((len(mark) for mark in (b"\n", b"\r\n") if source.startswith(mark, end)), 0)
     return source[:start] + source[end:]
+
+
+def _before_first(source: bytes, span: tuple[int, int] | None) -> bytes | None:
+    """Return the source as it was before brew wrote its first bottle block; None if it did not."""
+    if span is None:
+        return None
+    before = source[: span[0]]
+    return before[:-4] + source[span[1] :] if before.endswith(b"\n\n  ") else None
+
+
+def _line_in(source: bytes, span: tuple[int, int] | None, number: int) -> int:
+    """Return the line of a source that became the line `number`, counted from 0, without its block."""
+    if span is None:
+        return number + 1
+    taken = source.count(b"\n") - _cut(source, *span).count(b"\n")
+    return number + 1 + (taken if number >= source.count(b"\n", 0, span[0]) else 0)
+
+
+def _shown(lines: Sequence[bytes], number: int) -> str:
+    """Return a line as ASCII, cut to its length in a sentence."""
+    if number >= len(lines):
+        return "beyond its end"
+    return ascii(lines[number].strip(b" \t").decode("utf-8", "replace")[:_MAX_SHOWN])
+
+
+def _effective_root_url(written: str) -> str:
+    """Return a root URL as brew uses it (`GitHubPackages.root_url_if_match`)."""
+    match = _GITHUB_PACKAGES.search(written)
+    if match is None:
+        return written
+    return f"https://ghcr.io/v2/{match['owner'].lower()}/{match['repository'].removeprefix('homebrew-')}"
 
 
 def _bottle(statement: Node) -> DeclaredBottle:
     """Read `sha256 cellar: …, TAG: "…"`, or the older `sha256 "…" => :TAG`."""
     line = line_of(statement)
-    found: list[tuple[str, str | None]] = []
+    found: list[tuple[str, Node | None]] = []
     for argument in arguments_of(statement):
         key, value = pair_of(argument)
-        if key == "cellar":
-            continue
-        left, right = argument.child_by_field_name("key"), argument.child_by_field_name("value")
-        if key and value is not None:
-            found.append((key, string_of(value, {})))
-        elif left is not None and right is not None:
-            found.append((symbol_of(right), string_of(left, {})))
-    text = found[0][1] if len(found) == 1 else None
-    if text is None:
-        raise FormulaError(f"line {line}: the digest of a bottle is not written out")
+        if key and key != "cellar":
+            found.append((key, value))
+        elif not key:
+            tag = argument.child_by_field_name("value") if argument.type == "pair" else None
+            found.append((symbol_of(tag), argument.child_by_field_name("key")) if tag else ("", None))
+    tag_text, written = found[0] if len(found) == 1 else ("", None)
+    text = string_of(written, {}) if written is not None else None
+    if written is None or text is None:
+        raise FormulaError(f"line {line}: not one tag and its digest, written out")
+    line = line_of(written)
     if _HEX.fullmatch(text) is None:
         raise FormulaError(f"line {line}: {text[:80]!r} is not a sha256 digest")
-    tag = found[0][0]
     try:
-        BottleTag.parse(tag)
+        BottleTag.parse(tag_text)
     except ValueError as error:
         raise FormulaError(f"line {line}: {error}") from error
-    return DeclaredBottle(tag, Digest("sha256", text.lower()), line)
+    return DeclaredBottle(tag_text, Digest("sha256", text.lower()), line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,16 +13,25 @@ from tree_sitter import Language, Node, Parser
 from brew_provenance.formula import FormulaError
 
 MAX_SOURCE_BYTES: Final = 1024 * 1024
-"""A formula's file; homebrew-core's longest has some 140 kB."""
+"""A formula's file; homebrew-core's longest has some 62 kB."""
 
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-"""What may stand before UTF-8, and belongs to no statement."""
+MAX_SECONDS: Final = 10
+"""Parsing one file; homebrew-core's longest takes some 10 ms."""
 
+MAX_STRING: Final = 4096
+"""Characters of one string; constants in constants in constants could make it any length."""
+
+_SHORT = 16 * 1024
 _PARSER = Parser(Language(tree_sitter_ruby.language()))
+# Nodes read their text through the parser's function, so that a piece is not much longer than a text.
+_CHUNK = 512
 
 
 def parse(source: bytes) -> Node:
-    """Return the root of a file's syntax tree. Raises FormulaError when the file is not Ruby."""
+    """Return the root of a file's syntax tree. Raises FormulaError when the file is not Ruby.
+
+    A byte order mark, which Ruby skips, belongs to no node.
+    """
     if len(source) > MAX_SOURCE_BYTES:
         raise FormulaError(f"longer than the limit of {MAX_SOURCE_BYTES:,} bytes")
     try:
@@ -31,10 +41,26 @@ def parse(source: bytes) -> Node:
     if b"\0" in source or b"\x04" in source or b"\x1a" in source:
         # Ruby takes these for the end of a program, and other readers do not.
         raise FormulaError("a control character that ends a Ruby program")
-    root = _PARSER.parse(source.removeprefix(BYTE_ORDER_MARK)).root_node
+    root = _parse_in_time(source)
     if root.has_error:
         raise FormulaError(f"not Ruby: line {_error_line(root)}")
     return root
+
+
+def _parse_in_time(source: bytes) -> Node:
+    # Unclosed literals by the thousand take the parser quadratic time, which in a short file is little.
+    if len(source) <= _SHORT:
+        return _PARSER.parse(source).root_node
+    deadline = time.monotonic() + MAX_SECONDS
+    try:
+        tree = _PARSER.parse(
+            lambda offset, _: source[offset : offset + _CHUNK],
+            progress_callback=lambda *_: time.monotonic() > deadline,
+        )
+    except ValueError as error:
+        _PARSER.reset()
+        raise FormulaError(f"parsing it takes longer than the limit of {MAX_SECONDS} s") from error
+    return tree.root_node
 
 
 def _error_line(root: Node) -> int:
@@ -79,13 +105,16 @@ def arguments_of(node: Node) -> list[Node]:
 
 
 def pair_of(node: Node) -> tuple[str, Node | None]:
-    """Return key and value of `key: value` and `:key => value`; an empty key for everything else."""
-    if node.type != "pair":
+    """Return key and value of `key: value`, `"key": value` and `:key => value`; else an empty key."""
+    key = node.child_by_field_name("key") if node.type == "pair" else None
+    if key is None:
         return "", None
-    key = node.child_by_field_name("key")
-    if key is None or key.type not in {"hash_key_symbol", "simple_symbol"}:
-        return "", None
-    return text_of(key).removeprefix(":"), node.child_by_field_name("value")
+    named = text_of(key).removeprefix(":")
+    if key.type == "string" and any(text_of(child) == ":" for child in node.children):
+        named = string_of(key, {}) or ""
+    elif key.type not in {"hash_key_symbol", "simple_symbol"}:
+        named = ""
+    return named, node.child_by_field_name("value") if named else None
 
 
 def symbol_of(node: Node) -> str:
@@ -96,22 +125,32 @@ def symbol_of(node: Node) -> str:
 def string_of(node: Node, known: Mapping[str, str]) -> str | None:
     """Return what a string literal holds; None where any of it would have to be computed.
 
-    `known` are names and expressions that can stand in `#{…}`, with their values.
+    `known` are names and expressions that can stand in `#{…}` or in the string's place, with their
+    values. Escapes count as computed, for what a backslash means depends on the quotes; so does what is
+    longer than MAX_STRING.
     """
-    if node.type != "string":
-        return None
+    left = MAX_STRING
+    if node.type in {"constant", "identifier"}:
+        return known.get(text_of(node))
+    if node.type == "call" and text_of(node.child_by_field_name("method")) == "freeze":
+        receiver = node.child_by_field_name("receiver")
+        return string_of(receiver, known) if receiver is not None and receiver.type == "string" else None
     parts = []
-    for child in node.named_children:
-        if child.type == "string_content":
-            parts.append(text_of(child))
-        elif child.type == "interpolation":
-            value = known.get(text_of(child)[2:-1].strip())
-            if value is None:
-                return None
-            parts.append(value)
-        else:
+    for child in node.named_children if node.type in {"string", "chained_string"} else (node,):
+        part = string_of(child, known) if node.type == "chained_string" else _part_of(child, known)
+        if part is None or (left := left - len(part)) < 0:
             return None
+        parts.append(part)
     return "".join(parts)
+
+
+def _part_of(node: Node, known: Mapping[str, str]) -> str | None:
+    text = text_of(node)
+    if node.type == "string_content":
+        return None if "\\" in text else text
+    if node.type == "interpolation" and text.startswith("#{"):
+        return known.get(text[2:-1].strip())
+    return None
 
 
 def symbols_of(node: Node) -> frozenset[str]:

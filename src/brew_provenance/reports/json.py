@@ -58,6 +58,7 @@ def _verdict(verdict: Verdict, *, explain: bool) -> _Object:
         "artifact": {
             "label": verdict.question.label,
             "digests": {digest.algorithm: digest.value for digest in verdict.question.digests},
+            "neededBy": verdict.question.needed_by,
             "bottle": bottle
             and {
                 "tap": bottle.tap,
@@ -67,6 +68,8 @@ def _verdict(verdict: Verdict, *, explain: bool) -> _Object:
                 "tag": bottle.tag,
                 "fileName": str(bottle.file_name),
                 "url": bottle.url,
+                "path": bottle.path,
+                "line": bottle.line,
             },
         },
         "outcome": verdict.outcome.value,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from brew_provenance.reports.sarif import deciding_code
 from brew_provenance.reports.text import printable
 from brew_provenance.verdict import Outcome, Verdict
 
@@ -14,8 +15,8 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> str:
     root = ET.Element("testsuites", {"name": "brew-provenance", **_counts(verdicts)})
     suites: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        bottle = verdict.question.bottle
-        suites.setdefault(bottle.tap if bottle else "artifacts", []).append(verdict)
+        # Whose policy decided, and so whose bottle it is said to be.
+        suites.setdefault(verdict.basis.policy.tap or "artifacts", []).append(verdict)
     for tap, of_tap in suites.items():
         suite = ET.SubElement(root, "testsuite", {"name": printable(tap), **_counts(of_tap)})
         for verdict in of_tap:
@@ -39,12 +40,7 @@ def _add_case(suite: ET.Element, tap: str, verdict: Verdict) -> None:
             said = f"signed by {best.evidence.claims.identity}"
             ET.SubElement(case, "system-out").text = printable(said)
         return
-    faults = verdict.faults
     kind = "error" if verdict.outcome is Outcome.UNRESOLVED else "failure"
-    details = [printable(f"{finding.code}: {finding.detail}") for finding in faults]
-    ET.SubElement(
-        case,
-        kind,
-        type=faults[0].code if faults else verdict.outcome.value,
-        message=verdict.outcome.value,
-    ).text = "\n".join(details) or "no attestation"
+    details = [printable(f"{finding.code}: {finding.detail}") for finding in verdict.faults]
+    problem = ET.SubElement(case, kind, type=deciding_code(verdict), message=verdict.outcome.value)
+    problem.text = "\n".join(details) or "no attestation"

@@ -8,32 +8,62 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 import brew_provenance
-from brew_provenance.findings import REASONS
+from brew_provenance.findings import REASONS, Severity
 from brew_provenance.reports.text import printable
 from brew_provenance.verdict import Outcome, Verdict
 
 _Object = Mapping[str, object]
+_SAFE: Final = "/@+-._~"
 
 _LEVELS: Final = {
     Outcome.REJECTED: "error",
     Outcome.UNATTESTED: "warning",
     Outcome.UNRESOLVED: "warning",
 }
-_OUTCOME_RULES: Final = {
+_MEANS: Final = {
     Outcome.REJECTED: "There is evidence, and it is wrong.",
     Outcome.UNATTESTED: "A store answered, and it holds no attestation that applies.",
     Outcome.UNRESOLVED: "It could not be found out.",
 }
+_DECISIVE: Final = {Outcome.REJECTED: Severity.REJECT, Outcome.UNRESOLVED: Severity.UNRESOLVED}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One bottle that is not verified."""
+
+    outcome: Outcome
+    rule: str
+    """The reason code that decided; the outcome itself where there is none."""
+
+    name: str
+    """What the bottle is called."""
+
+    details: str
+    """What was found, for people."""
+
+    path: str | None
+    """The formula's file in the tap, where it is known."""
+
+    line: int | None
+    sha256: str
+    """What stays the same when the bottle is judged again."""
 
 
 def render_verdicts(verdicts: Sequence[Verdict]) -> str:
     """Render the verdicts that are not `verified` as one run of one tool. ASCII only."""
-    wrong = [verdict for verdict in verdicts if verdict.outcome is not Outcome.VERIFIED]
-    rules = list(dict.fromkeys(_rule_id(verdict) for verdict in wrong))
-    document = {
+    return document([_result(verdict) for verdict in verdicts if verdict.outcome is not Outcome.VERIFIED])
+
+
+def document(results: Sequence[Result]) -> str:
+    """Render results as one run of one tool. ASCII only."""
+    rules = list(dict.fromkeys(result.rule for result in results))
+    found = {
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
         "runs": [
@@ -47,54 +77,55 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> str:
                     }
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(verdict, rules) for verdict in wrong],
+                "results": [_written(result, rules.index(result.rule)) for result in results],
             }
         ],
     }
-    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+    return json.dumps(found, indent=2, ensure_ascii=True) + "\n"
 
 
-def _rule_id(verdict: Verdict) -> str:
-    """Return the code of the first fault; without any, the outcome itself is the rule."""
-    return verdict.faults[0].code if verdict.faults else verdict.outcome.value
+def deciding_code(verdict: Verdict) -> str:
+    """Return the code of the first finding that weighs as the outcome does; the outcome itself for none."""
+    wanted = _DECISIVE.get(verdict.outcome)
+    decisive = (finding.code for finding in verdict.faults if finding.reason.severity is wanted)
+    return next(decisive, verdict.outcome.value)
+
+
+def _result(verdict: Verdict) -> Result:
+    bottle, faults = verdict.question.bottle, verdict.faults
+    return Result(
+        verdict.outcome,
+        deciding_code(verdict),
+        str(bottle.file_name) if bottle else verdict.question.label,
+        "; ".join(f"{finding.code}: {finding.detail}" for finding in faults),
+        bottle.path if bottle else None,
+        bottle.line if bottle else None,
+        verdict.question.digests[0].value,
+    )
 
 
 def _rule(rule: str) -> _Object:
     reason = REASONS.get(rule)
-    means = reason.means if reason else _OUTCOME_RULES[Outcome(rule)]
+    means = reason.means if reason else _MEANS[Outcome(rule)]
     advice = reason.advice if reason else "Ask the tap to attest its bottles."
-    return {
-        "id": rule,
-        "shortDescription": {"text": means},
-        "help": {"text": advice},
-    }
+    return {"id": rule, "shortDescription": {"text": means}, "help": {"text": advice}}
 
 
-def _result(verdict: Verdict, rules: Sequence[str]) -> _Object:
-    rule, bottle = _rule_id(verdict), verdict.question.bottle
-    details = "; ".join(f"{finding.code}: {finding.detail}" for finding in verdict.faults)
-    name = str(bottle.file_name) if bottle else verdict.question.label
-    place = (bottle.path if bottle else None) or name
-    text = f"{verdict.outcome.value}: {verdict.question.label}" + (f": {details}" if details else "")
+def _written(result: Result, rule_index: int) -> _Object:
+    details = f": {result.details}" if result.details else ""
     return {
-        "ruleId": rule,
-        "ruleIndex": rules.index(rule),
-        "level": _LEVELS[verdict.outcome],
-        "message": {"text": printable(text)},
+        "ruleId": result.rule,
+        "ruleIndex": rule_index,
+        "level": _LEVELS[result.outcome],
+        "message": {"text": printable(f"{result.outcome.value}: {result.name}{details}")},
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(place)},
-                    "region": {"startLine": (bottle.line if bottle else None) or 1},
+                    "artifactLocation": {"uri": quote((result.path or result.name).lstrip("/"), safe=_SAFE)},
+                    "region": {"startLine": result.line or 1},
                 }
             }
         ],
-        "partialFingerprints": {"bottle/v1": f"{verdict.question.digests[0]} {rule}"},
-        "properties": {"outcome": verdict.outcome.value},
+        "partialFingerprints": {"bottle/v1": f"{result.sha256} {result.rule}"},
+        "properties": {"outcome": result.outcome.value},
     }
-
-
-def _uri(path: str) -> str:
-    from urllib.parse import quote  # noqa: PLC0415 - for this format alone
-
-    return quote(path.lstrip("/"), safe="/@+-._~")

@@ -1,14 +1,16 @@
 """Bundles that a store gave before, by digest, on this machine.
 
 Whoever can write the folder controls its files: what is read from it is verified again at every
-use, and a bundle that does not verify is a reason to ask the store. That there is none is never
-remembered. Files are replaced whole, so that several processes can share the folder.
+use, and a bundle that does not verify is a reason to ask the store, whose word then counts alone. That
+there is none is never remembered. Files are replaced whole, so that several processes can share the
+folder, and no symbolic link is followed.
 
     STORE/sha256-HEX.jsonl      the bundles for one digest, one a line
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,12 +19,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 from brew_provenance import strictjson
 from brew_provenance.appraise import Candidate
 from brew_provenance.bottle import Digest
-from brew_provenance.bundle import MAX_BUNDLE_BYTES, MAX_FILE_BYTES, Bundle, read_bundles
+from brew_provenance.bundle import (
+    MAX_BUNDLE_BYTES,
+    MAX_FILE_BUNDLES,
+    MAX_FILE_BYTES,
+    Bundle,
+    read_bundles,
+)
 from brew_provenance.files import FileTooLongError, read_bounded
 from brew_provenance.findings import Finding
 from brew_provenance.stores import Answer, Store
@@ -31,7 +40,9 @@ from brew_provenance.strictjson import MalformedJSONError
 DEFAULT_LIMIT: Final = 512 * 1024 * 1024
 """Bytes of bundles that are kept; the ones that were not used for the longest time go first."""
 
-_SUFFIX = ".jsonl"
+_FINISHED = re.compile(r"sha(?:256|512)-[0-9a-f]+\.jsonl")
+# What a process that was killed leaves behind has a dot in front, and more at the end.
+_OWN = re.compile(rf"{_FINISHED.pattern}|\.{_FINISHED.pattern}\.\w+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class CachedStore:
         self._root = folder
         self._folder = folder / re.sub(r"[^A-Za-z0-9.-]+", "_", name)
         self._limit = limit
+        self._handed_out: set[Digest] = set()
 
     @property
     def name(self) -> str:
@@ -65,36 +77,42 @@ class CachedStore:
     def resolve(self, digests: Sequence[Digest], *, fresh: bool = False) -> Mapping[Digest, Answer]:
         """Return what is remembered, and ask the store for the rest; for everything when `fresh`.
 
-        A bundle that is remembered and that the store does not hold any more is kept as a candidate,
-        with a note.
+        A bundle that is remembered and that the store does not hold any more is a candidate as well,
+        with a note; not when it was handed out before, as whoever asks anew then had no use for it.
         """
         remembered = {digest: self._read(digest) for digest in digests}
-        asked = [digest for digest in digests if fresh or not remembered[digest]]
         answers = {digest: _cached(digest, known) for digest, known in remembered.items() if known}
         if self._inner is None:
-            return answers | {
-                digest: Answer(findings=(_not_here(digest),)) for digest in digests if digest not in answers
-            }
-        if asked:
+            return {digest: answers.get(digest, _not_here(digest)) for digest in digests}
+        if fresh:
+            answers = {}
+        if asked := [digest for digest in remembered if digest not in answers]:
             written = False
             for digest, answer in self._inner.resolve(asked, fresh=fresh).items():
                 if kept := self._keep(digest, answer, remembered[digest]):
                     written = True
                     answer = kept  # noqa: PLW2901 - what is said of the cache comes with it
-                answers[digest] = _with_gone(digest, answer, remembered[digest])
+                known = () if digest in self._handed_out else remembered[digest]
+                answers[digest] = _with_gone(digest, answer, known)
             if written:
                 self._trim()
+        self._handed_out |= {digest for digest, answer in answers.items() if answer.remembered}
         return answers
 
     def _read(self, digest: Digest) -> list[Bundle]:
         path = self._path(digest)
         try:
+            # Anything but a file could make us wait for ever, or lead out of the folder.
+            if self._folder.is_symlink() or not S_ISREG(path.lstat().st_mode):
+                return []
             bundles = read_bundles(read_bounded(path, MAX_FILE_BYTES))
         except (OSError, FileTooLongError, MalformedJSONError):
             return []
         with suppress(OSError):
             os.utime(path)
-        return [bundle for bundle in bundles if isinstance(bundle, Bundle)]
+        # Subjects' digests are plain hexadecimal; the subject itself is compared after cryptography.
+        named = digest.value.encode()
+        return [bundle for bundle in bundles if isinstance(bundle, Bundle) and named in bundle.payload]
 
     def _keep(self, digest: Digest, answer: Answer, known: Sequence[Bundle]) -> Answer | None:
         """Write the bundles of an answer; returns the answer, with a note where that did not work."""
@@ -103,42 +121,50 @@ class CachedStore:
         if not lines or lines <= {_line(bundle) for bundle in known}:
             return None
         lines |= {_line(bundle) for bundle in known}
+        raw = b"".join(sorted(lines))
+        if len(raw) > MAX_FILE_BYTES or len(lines) > MAX_FILE_BUNDLES:
+            return None  # it could not be read again
         try:
-            self._write(self._path(digest), b"".join(sorted(lines)))
+            self._write(self._path(digest), raw)
         except OSError as error:
             note = Finding("cache-not-written", f"{self._folder}: {error.strerror or error}")
             return Answer(answer.candidates, (*answer.findings, note))
         return answer
 
     def _write(self, path: Path, raw: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, unfinished = tempfile.mkstemp(prefix=".", dir=path.parent)
+        for folder in (*reversed(path.parent.parents), path.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if path.parent.is_symlink():
+            raise OSError(errno.ELOOP, "a symbolic link")
+        descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(raw)
             Path(unfinished).replace(path)
-        except OSError:
+        except BaseException:
             Path(unfinished).unlink(missing_ok=True)
             raise
 
     def _trim(self) -> None:
-        files = sorted(_files(self._root), key=lambda item: item[1].st_mtime)
-        excess = sum(status.st_size for _, status in files) - self._limit
-        for path, status in files:
-            if excess <= 0:
-                return
-            with suppress(OSError):
-                path.unlink()
+        # Other processes trim the same folder, and nothing depends on who is first.
+        with suppress(OSError):
+            files = sorted(_files(self._root), key=lambda item: item[1].st_mtime)
+            excess = sum(status.st_size for _, status in files) - self._limit
+            for path, status in files:
+                if excess <= 0:
+                    return
+                path.unlink(missing_ok=True)
                 excess -= status.st_size
 
     def _path(self, digest: Digest) -> Path:
-        return self._folder / f"{digest.algorithm}-{digest.value}{_SUFFIX}"
+        return self._folder / f"{digest.algorithm}-{digest.value}.jsonl"
 
 
 def cache_info(folder: Path) -> CacheInfo:
-    """Return what is kept below `folder`."""
-    sizes = [status.st_size for _, status in _files(folder)]
-    return CacheInfo(folder, len(sizes), sum(sizes))
+    """Return what is kept below `folder`. Raises OSError when it cannot be looked at."""
+    found = list(_files(folder))
+    finished = sum(_FINISHED.fullmatch(path.name) is not None for path, _ in found)
+    return CacheInfo(folder, finished, sum(status.st_size for _, status in found))
 
 
 def clear_cache(folder: Path) -> CacheInfo:
@@ -146,16 +172,25 @@ def clear_cache(folder: Path) -> CacheInfo:
     info = cache_info(folder)
     for path, _ in _files(folder):
         path.unlink(missing_ok=True)
-    for store in folder.iterdir() if folder.is_dir() else ():
+    for store in _stores(folder):
         with suppress(OSError):
             store.rmdir()
     return info
 
 
+def _stores(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
+
+
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    for path in folder.glob(f"*/*{_SUFFIX}"):
-        with suppress(OSError):
-            yield path, path.stat(follow_symlinks=False)
+    """Yield the files that a cache wrote, finished or not, and nothing that merely lies beside them."""
+    for store in _stores(folder):
+        for path in store.iterdir():
+            with suppress(FileNotFoundError):
+                if _OWN.fullmatch(path.name) and S_ISREG((status := path.lstat()).st_mode):
+                    yield path, status
 
 
 def _cached(digest: Digest, bundles: Sequence[Bundle]) -> Answer:
@@ -182,13 +217,13 @@ def _with_gone(digest: Digest, answer: Answer, known: Sequence[Bundle]) -> Answe
         notes = tuple(finding for finding in answer.findings if not finding.is_fault)
         faults = (finding for finding in answer.findings if finding.is_fault)
         failed = tuple(Candidate("the store, asked anew", fault) for fault in faults)
-        return Answer((*candidates, *failed), notes)
+        return Answer((*candidates, *failed), notes, remembered=True)
     note = Finding("gone-from-store", f"{len(gone)} attestation(s) for {digest}")
-    return Answer(candidates, (*answer.findings, note))
+    return Answer(candidates, (*answer.findings, note), remembered=True)
 
 
-def _not_here(digest: Digest) -> Finding:
-    return Finding("store-has-no-answer", f"the local cache does not hold {digest}")
+def _not_here(digest: Digest) -> Answer:
+    return Answer(findings=(Finding("store-has-no-answer", f"the local cache does not hold {digest}"),))
 
 
 def _line(bundle: Bundle) -> bytes:

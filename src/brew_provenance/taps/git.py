@@ -7,14 +7,15 @@ git's store only: no hook, no filter, no working tree, and no path outside of th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 import pygit2
-from pygit2.enums import FileMode
+from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag
 
 from brew_provenance import strictjson
 from brew_provenance.errors import InputError, NothingMatchedError, UsageError
@@ -26,16 +27,24 @@ from brew_provenance.strictjson import MalformedJSONError
 MAX_LIST_BYTES: Final = 4 * 1024 * 1024
 """`formula_renames.json` and `tap_migrations.json`."""
 
-MAX_FOLDERS: Final = 10_000
-"""Folders of formulae; homebrew-core has some thirty."""
+MAX_TREE_BYTES: Final = 4 * 1024 * 1024
+"""One folder's list of files; homebrew-core's longest has some 28 kB."""
+
+MAX_ENTRIES: Final = 100_000
+"""Files and folders of formulae; homebrew-core has some 8,600."""
+
+MAX_PATH: Final = 256
+"""Characters of a formula's path, and bytes of a link."""
 
 _FOLDERS = ("Formula", "HomebrewFormula")
+_ALIASES = "Aliases"
 _TAP = re.compile(
     r"(?P<user>[\w-]+)/homebrew-(?P<repository>\w[\w.-]*?)(?:\.git)?/?", re.ASCII | re.IGNORECASE
 )
 _GITHUB = re.compile(r"(?:https://|git@|ssh://git@)github\.com[:/]", re.IGNORECASE)
 _NAME = re.compile(r"\w[\w@+.-]*", re.ASCII)
-_MAX_LINK_BYTES = 4096
+_NEXT_STEP = "report it to the tap, or name another commit"
+_FILES = frozenset({FileMode.BLOB, FileMode.BLOB_EXECUTABLE})
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,18 @@ class UnreadableFormula:
     """Its path in the tap."""
 
     why: str
+
+
+class _Entry(NamedTuple):
+    """What a tree says of something in it; it is not looked at yet, and may be something else."""
+
+    mode: int
+    id: pygit2.Oid
+
+
+class _File(NamedTuple):
+    path: str
+    entry: _Entry
 
 
 class GitTap:
@@ -60,8 +81,9 @@ class GitTap:
         """
         self._folder = folder
         self._repository = _open(folder)
-        self._commit = _resolve(self._repository, folder, commit or "HEAD")
+        self._commit = _resolve(self._repository, folder, "HEAD" if commit is None else commit)
         self._tap = (tap or _tap_of(self._repository, folder)).lower()
+        self._unreadable: dict[str, None] = {}
 
     @property
     def name(self) -> str:
@@ -70,8 +92,8 @@ class GitTap:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Nothing: a commit is what it is."""
-        return ()
+        """Which formulae that came by so far cannot be read, and why, a sentence each."""
+        return tuple(self._unreadable)
 
     @property
     def tap(self) -> str:
@@ -84,66 +106,104 @@ class GitTap:
         return str(self._commit.id)
 
     def formula(self, full_name: str) -> Formula:
-        """Return the formula `user/repo/name`; aliases and old names lead to it.
+        """Return the formula `user/repo/name`; aliases and old names lead to it, as they do in brew.
 
         Raises NothingMatchedError, which says where a formula went, when there is none of that name, and
-        InputError when its file cannot be read.
+        InputError when its file, or what leads to it, cannot be read.
         """
-        tap, _, name = full_name.rpartition("/")
-        found = self._find(name) if tap == self._tap else None
-        if found is None:
-            raise self._absence(full_name, name)
-        formula = self._read(*found)
-        if isinstance(formula, UnreadableFormula):
-            raise InputError(
-                f"{formula.path} at {self.commit[:12]}",
-                formula.why,
-                "report it to the tap, or name another commit",
+        tap, _, asked = full_name.rpartition("/")
+        if tap != self._tap:
+            raise NothingMatchedError(
+                full_name, f"the {self.name} is {self._tap}", f"name {self._tap}/{asked}"
             )
+        name = self._follow(full_name, asked)
+        if name not in self._files:
+            raise self._absence(full_name, asked)
+        formula = self._read(name, self._files[name])
+        if isinstance(formula, UnreadableFormula):
+            raise self._unusable(formula.path, formula.why)
         return formula
 
     def formulae(self) -> Iterator[Formula]:
-        """Yield every formula that can be read, in the order of their names."""
-        return (entry for entry in self.entries() if isinstance(entry, Formula))
+        """Yield every formula that can be read, in the order of their names; `notes` tells of the others.
+
+        Raises InputError when the commit's folders cannot be read.
+        """
+        for entry in self.entries():
+            if isinstance(entry, Formula):
+                yield entry
+            else:
+                self._unreadable[f"{entry.path} cannot be read: {entry.why}"] = None
 
     def entries(self) -> Iterator[Formula | UnreadableFormula]:
-        """Yield every formula, in the order of their names; what cannot be read stops nothing."""
+        """Yield every formula, in the order of their names; what cannot be read stops nothing.
+
+        Raises InputError when the commit's folders cannot be read.
+        """
         for name in sorted(self._files):
             yield self._read(name, self._files[name])
 
+    def _follow(self, full_name: str, name: str) -> str:
+        """Return the name of the formula that brew takes: aliases first, and files last (`formulary.rb`)."""
+        if name in self._links:
+            if name not in self._aliases:
+                raise self._unusable(f"{_ALIASES}/{name}", "leads to no formula's file")
+            return self._aliases[name]
+        if renamed := self._renames.get(name):
+            return renamed
+        went = self._migrations.get(name)
+        if went and went not in {self._tap, name, full_name}:
+            raise NothingMatchedError(full_name, f"it has moved to {went}", "name it there")
+        return name
+
     @cached_property
-    def _files(self) -> dict[str, tuple[str, pygit2.Object]]:
+    def _files(self) -> dict[str, _File]:
         """Name to path and object of each formula's file, where brew looks for them (`tap.rb`)."""
-        tree = self._commit.tree
-        folder = next((name for name in _FOLDERS if _is_folder(tree, name)), None)
-        if folder is None:
-            walked = [(entry.name or "", entry) for entry in tree if not _is_tree(entry)]
-        else:
-            walked = list(_walk(folder, tree[folder]))
-        files: dict[str, tuple[str, pygit2.Object]] = {}
-        for path, entry in walked:
-            name = PurePosixPath(path).name.removesuffix(".rb")
-            # Of two files with one name brew takes the one with the longer path.
-            if path.endswith(".rb") and (name not in files or len(path) > len(files[name][0])):
-                files[name] = (path, entry)
+        files: dict[str, _File] = {}
+        for file in self._walk():
+            name = PurePosixPath(file.path).name.removesuffix(".rb")
+            if name not in files or _rank(file) < _rank(files[name]):
+                files[name] = file
         return files
+
+    def _walk(self) -> Iterator[_File]:
+        """Yield everything that brew takes for a formula's file: `Pathname.glob` skips what is hidden."""
+        folder = next((name for name in _FOLDERS if self._is_folder(name)), None)
+        top = self._commit.tree_id if folder is None else self._root[folder].id
+        pending = [(f"{folder}/" if folder else "", top)]
+        count = 0
+        while pending:
+            inside, tree = pending.pop()
+            for name, entry in self._tree(inside, tree).items():
+                count += 1
+                path = f"{inside}{name}"
+                if count > MAX_ENTRIES or len(path) > MAX_PATH:
+                    limits = f"{MAX_ENTRIES:,} files, and of {MAX_PATH:,} characters in a path"
+                    raise self._unusable(inside, f"more than the limits of {limits}")
+                if name.startswith("."):
+                    continue
+                if entry.mode == FileMode.TREE and folder:
+                    pending.append((f"{path}/", entry.id))
+                if name.endswith(".rb"):
+                    yield _File(path, entry)
+
+    @cached_property
+    def _links(self) -> dict[str, str]:
+        """Alias to what it leads to, as the link says."""
+        if not self._is_folder(_ALIASES):
+            return {}
+        entries = self._tree(f"{_ALIASES}/", self._root[_ALIASES].id)
+        return {
+            name: self._content(f"{_ALIASES}/{name}", entry.id, MAX_PATH).decode("utf-8", "replace")
+            for name, entry in entries.items()
+            if entry.mode == FileMode.LINK and not name.startswith(".")
+        }
 
     @cached_property
     def _aliases(self) -> dict[str, str]:
-        """Alias to name: links in `Aliases/`, of which only the last part counts."""
-        tree = self._commit.tree
-        folder = tree["Aliases"] if _is_folder(tree, "Aliases") else None
-        links = [
-            entry
-            for entry in (folder if isinstance(folder, pygit2.Tree) else ())
-            if isinstance(entry, pygit2.Blob)
-            and entry.filemode == FileMode.LINK
-            and entry.size <= _MAX_LINK_BYTES
-        ]
-        return {
-            link.name or "": PurePosixPath(link.data.decode("utf-8", "replace")).name.removesuffix(".rb")
-            for link in links
-        }
+        """Alias to name, for the links that lead to a formula's file and nowhere else."""
+        names = {f"../{file.path}": name for name, file in self._files.items()}
+        return {alias: names[target] for alias, target in self._links.items() if target in names}
 
     @cached_property
     def _aliases_of(self) -> dict[str, list[str]]:
@@ -152,46 +212,95 @@ class GitTap:
             of.setdefault(name, []).append(alias)
         return of
 
-    def _find(self, name: str) -> tuple[str, tuple[str, pygit2.Object]] | None:
-        for known in (name, self._aliases.get(name), self._list("formula_renames.json").get(name)):
-            if known is not None and known in self._files:
-                return known, self._files[known]
-        return None
+    @cached_property
+    def _renames(self) -> Mapping[str, str]:
+        return self._list("formula_renames.json")
 
-    def _read(self, name: str, file: tuple[str, pygit2.Object]) -> Formula | UnreadableFormula:
-        path, entry = file
-        if _NAME.fullmatch(name) is None:
-            return UnreadableFormula(path, "its name is not one that a formula can have")
+    @cached_property
+    def _migrations(self) -> Mapping[str, str]:
+        return self._list("tap_migrations.json")
+
+    def _list(self, file: str) -> Mapping[str, str]:
+        """Return a list of names to names; a missing one is empty."""
+        if file not in self._root:
+            return {}
+        entry = self._root[file]
+        if entry.mode not in _FILES:
+            raise self._unusable(file, "not a file")
         try:
-            source = _source(entry)
+            document = strictjson.loads(self._content(file, entry.id, MAX_LIST_BYTES), MAX_LIST_BYTES)
+        except MalformedJSONError as error:
+            raise self._unusable(file, str(error)) from error
+        if not isinstance(document, dict) or not all(isinstance(new, str) for new in document.values()):
+            raise self._unusable(file, "not a list of names")
+        return document
+
+    def _read(self, name: str, file: _File) -> Formula | UnreadableFormula:
+        path, entry = file
+        if _NAME.fullmatch(name) is None or not (path.isascii() and path.isprintable()):
+            return UnreadableFormula(path, "its path is not one that a formula can have")
+        if entry.mode not in _FILES:
+            return UnreadableFormula(path, "a symbolic link" if entry.mode == FileMode.LINK else "not a file")
+        try:
+            source = self._object(entry.id, ObjectType.BLOB, MAX_SOURCE_BYTES)
             formula = read_formula(source, tap=self._tap, name=name, path=path, commit=self.commit)
-        except (FormulaError, KeyError, pygit2.GitError) as error:
+        except FormulaError as error:
             return UnreadableFormula(path, str(error))
         return replace(formula, aliases=tuple(self._aliases_of.get(name, ())))
 
-    def _list(self, file: str) -> dict[str, str]:
-        """Return a list of names to names; one that is missing or no such list is empty."""
-        tree = self._commit.tree
-        if file not in tree:
-            return {}
-        entry = tree[file]
-        if not isinstance(entry, pygit2.Blob) or entry.size > MAX_LIST_BYTES:
-            return {}
+    @cached_property
+    def _root(self) -> dict[str, _Entry]:
+        return self._tree("", self._commit.tree_id)
+
+    def _is_folder(self, name: str) -> bool:
+        """Say whether there is a folder at the top; InputError for what could be one in a checkout."""
+        mode = self._root[name].mode if name in self._root else FileMode.BLOB
+        if mode != FileMode.TREE and mode not in _FILES:
+            raise self._unusable(name, "a link or a submodule, which is not followed")
+        return mode == FileMode.TREE
+
+    def _tree(self, path: str, tree: pygit2.Oid) -> dict[str, _Entry]:
+        """Return what is in a folder."""
         try:
-            document = strictjson.loads(entry.data, MAX_LIST_BYTES)
-        except MalformedJSONError:
-            return {}
-        pairs = document.items() if isinstance(document, dict) else ()
-        return {old: new for old, new in pairs if isinstance(new, str)}
+            self._object(tree, ObjectType.TREE, MAX_TREE_BYTES)
+            found = self._repository[tree].peel(pygit2.Tree)
+        except (FormulaError, pygit2.GitError) as error:
+            raise self._unusable(path or "the top folder", str(error)) from error
+        entries: dict[str, _Entry] = {}
+        # A tree may call something a folder that is none: here, nothing but names, modes and ids is used.
+        for entry in found:
+            name = entry.name or ""
+            if name in entries or "/" in name or name in {".", ".."}:
+                raise self._unusable(path or "the top folder", "holds what no checkout can hold")
+            entries[name] = _Entry(entry.filemode, entry.id)
+        return entries
+
+    def _content(self, path: str, blob: pygit2.Oid, limit: int) -> bytes:
+        try:
+            return self._object(blob, ObjectType.BLOB, limit)
+        except FormulaError as error:
+            raise self._unusable(path, str(error)) from error
+
+    def _object(self, id_: pygit2.Oid, kind: ObjectType, limit: int) -> bytes:
+        """Return an object's content, whose length is looked at first. Raises FormulaError."""
+        try:
+            found, size = self._repository.odb.read_header(id_)
+            if found != kind:
+                raise FormulaError("another kind of object than its folder says")
+            if size > limit:
+                raise FormulaError(f"longer than the limit of {limit:,} bytes")
+            return self._repository.read(id_)[1]
+        except KeyError as error:
+            raise FormulaError("missing from the repository, which may be a partial clone") from error
+        except pygit2.GitError as error:
+            raise FormulaError(str(error)) from error
+
+    def _unusable(self, path: str, why: str) -> InputError:
+        return InputError(
+            f"{path} at {self.commit[:12]}", why, "report it to the tap, or name another commit"
+        )
 
     def _absence(self, full_name: str, name: str) -> NothingMatchedError:
-        if not full_name.startswith(f"{self._tap}/"):
-            return NothingMatchedError(
-                full_name, f"the {self.name} is {self._tap}", f"name {self._tap}/{name}"
-            )
-        moved = self._list("tap_migrations.json").get(name)
-        if moved is not None:
-            return NothingMatchedError(full_name, f"it has moved to {moved}", "name it there")
         from difflib import get_close_matches  # noqa: PLC0415 - only on the way out
 
         close = get_close_matches(name, [*self._files, *self._aliases])
@@ -204,31 +313,30 @@ class GitTap:
 
 def _open(folder: Path) -> pygit2.Repository:
     try:
-        found = pygit2.discover_repository(str(folder))
-        if found is None:
-            raise InputError(str(folder), "not a git repository", "give a clone of the tap, bare or not")
-        return pygit2.Repository(found)
-    except (pygit2.GitError, KeyError) as error:
-        next_step = "give a clone of the tap, bare or not"
-        if "owner" in str(error):
-            next_step = f"if you trust whoever owns it: git config --global --add safe.directory {folder}"
-        raise InputError(str(folder), str(error), next_step) from error
+        # Not one of the folders above: it would be another repository than the one that was named.
+        return pygit2.Repository(str(folder), RepositoryOpenFlag.NO_SEARCH)
+    except (pygit2.GitError, KeyError, ValueError) as error:
+        if "owned" in str(error):
+            command = f"git config --global --add safe.directory {shlex.quote(str(folder.absolute()))}"
+            raise InputError(str(folder), str(error), f"if you trust whoever owns it: {command}") from error
+        raise InputError(
+            str(folder), "not a git repository", "give a clone of the tap, bare or not"
+        ) from error
 
 
 def _resolve(repository: pygit2.Repository, folder: Path, revision: str) -> pygit2.Commit:
     thing = f"{revision} in {folder}"
     try:
         found = repository.revparse_single(revision)
+        return found.peel(pygit2.Commit)
     except KeyError as error:
         shallow = "; the clone is shallow" if repository.is_shallow else ""
         next_step = "fetch it, or name another" if not shallow else "run `git fetch --unshallow` there"
         raise UsageError(thing, f"there is no such commit{shallow}", next_step) from error
     except (ValueError, pygit2.GitError) as error:
-        raise UsageError(thing, str(error), "write the commit in full") from error
-    try:
-        return found.peel(pygit2.Commit)
-    except (ValueError, pygit2.GitError) as error:
-        raise UsageError(thing, "not a commit", "name a commit, a branch or a tag") from error
+        raise UsageError(
+            thing, f"no commit: {error}", "name a commit, a branch or a tag; a shortened one in full"
+        ) from error
 
 
 def _tap_of(repository: pygit2.Repository, folder: Path) -> str:
@@ -243,34 +351,6 @@ def _tap_of(repository: pygit2.Repository, folder: Path) -> str:
     raise UsageError(str(folder), "which tap it is cannot be told from its remote", "give --tap USER/REPO")
 
 
-def _is_tree(entry: pygit2.Object) -> bool:
-    return entry.filemode == FileMode.TREE
-
-
-def _is_folder(tree: pygit2.Tree, name: str) -> bool:
-    return name in tree and _is_tree(tree[name])
-
-
-def _walk(path: str, tree: pygit2.Object) -> Iterator[tuple[str, pygit2.Object]]:
-    pending = [(path, tree)]
-    for _ in range(MAX_FOLDERS):
-        if not pending:
-            return
-        folder, here = pending.pop()
-        for entry in here if isinstance(here, pygit2.Tree) else ():
-            inner = f"{folder}/{entry.name}"
-            if _is_tree(entry):
-                pending.append((inner, entry))
-            else:
-                yield inner, entry
-    raise InputError(path, f"more than the limit of {MAX_FOLDERS:,} folders", "name another commit")
-
-
-def _source(entry: pygit2.Object) -> bytes:
-    if entry.filemode == FileMode.LINK:
-        raise FormulaError("a symbolic link")
-    if not isinstance(entry, pygit2.Blob):
-        raise FormulaError("not a file")
-    if entry.size > MAX_SOURCE_BYTES:
-        raise FormulaError(f"longer than the limit of {MAX_SOURCE_BYTES:,} bytes")
-    return entry.data
+def _rank(file: _File) -> tuple[int, list[str]]:
+    """Sort first what brew takes of two files with one name: the longer path, then Ruby's order."""
+    return -len(file.path), file.path.split("/")

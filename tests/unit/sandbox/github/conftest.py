@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -64,7 +64,6 @@ class Lab:
     url: str
     blob_url: str
     session: requests.Session
-    numbers: dict[str, int] = field(default_factory=dict)
 
     @property
     def store(self) -> AttestationStore:

@@ -1,0 +1,1 @@
+"""The auditor's job: verdicts on every bottle of a tap, kept in a ledger and compared over time."""

@@ -126,10 +126,10 @@ def _copy(formula: Formula, number: int) -> Formula:
     return replace(formula, name=name, bottles=bottles)
 
 
-def _memory() -> float:
-    """Return the peak of this process and of its largest child, in MiB."""
+def _memory() -> str:
+    """Return the peaks of this process and of its largest child, in MiB."""
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return sum(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
+    return " + ".join(f"{resource.getrusage(kind).ru_maxrss / 1024:.0f}" for kind in kinds)
 
 
 @click.command()
@@ -141,12 +141,14 @@ def main(*, per_bottle: bool, limit: int | None, copies: int, workers: int | Non
     """Print a row for each of two audits."""
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
-    server = context.Process(target=serve, args=(theirs, limit, copies, per_bottle))
+    server = context.Process(target=serve, args=(theirs, limit, copies, per_bottle), daemon=True)
     server.start()
     url, raw_root = ours.recv()
     formulae = recorded_formulae(limit)
     policy, root = policy_for_tap(TAP), TrustedRoot("virtual", raw_root, built_in=False)
-    click.echo("| audit | bottles | judged | bundles | list calls | requests | verified | s | own peak MiB |")
+    click.echo(
+        "| audit | bottles | judged | bundles | list calls | requests | verified | s | MiB, own + a worker |"
+    )
     click.echo("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -166,7 +168,7 @@ def main(*, per_bottle: bool, limit: int | None, copies: int, workers: int | Non
             verified = next(count for outcome, count in done.outcomes.items() if outcome.value == "verified")
             click.echo(
                 f"| {name} | {done.bottles:,} | {done.judged:,} | {done.bundles:,} | {lists} | {requests} | "
-                f"{verified:,} | {seconds:.1f} | {_memory():.0f} |"
+                f"{verified:,} | {seconds:.1f} | {_memory()} |"
             )
     ours.send(False)  # noqa: FBT003 - the end
     with suppress(EOFError):

@@ -42,7 +42,6 @@ _HARMLESS: Final = frozenset(
 # dependents whose bottles nobody looked at. brew takes an empty variable for one that is not set.
 _STILL: Final = {
     "HOMEBREW_NO_AUTO_UPDATE": "1",
-    "HOMEBREW_FORCE_API_AUTO_UPDATE": "",
     "HOMEBREW_NO_INSTALLED_DEPENDENTS_CHECK": "1",
 }
 # Whoever describes formulae chose their names. An option, a path or a URL is none, nor is what brew
@@ -239,27 +238,27 @@ def pour_checked(  # noqa: PLR0913 - a plan, who carries it out, and who judges
     names = [_brew_name(target) for target in plan.targets]
     if fetch:
         brew.fetch(names)
-    files = [
-        _require_file(file, target, expected_file)
+    found = [
+        _find(file, target, expected_file)
         for file, target in zip(brew.cached_files(names), plan.targets, strict=True)
     ]
-    states = [_state(file) for file in files]
-    verdicts = judge([replace(target, file=file) for file, target in zip(files, plan.targets, strict=True)])
-    if len(verdicts) != len(files):
+    verdicts = judge(
+        [replace(target, file=one.file) for one, target in zip(found, plan.targets, strict=True)]
+    )
+    if len(verdicts) != len(found):
         raise ValueError("not as many verdicts as bottles")
     if stopped := [verdict for verdict in verdicts if verdict.outcome not in allowed]:
         raise StoppedError(stopped)
-    for file, state, target in zip(files, states, plan.targets, strict=True):
-        if _state(file) != state:
-            raise BrewError(str(file), "changed while it was checked", "nothing was poured; try again")
-        _require_packed(target, brew)
+    for one in found:
+        one.require_unchanged()
+        _require_packed(one.bottle, brew)
     before = _folders(brew.cellar)
     failure = None
     try:
         brew.pour(plan.verb, [_short(name) for name in plan.names], arguments)
     except BrewError as error:
         failure = error
-    return Poured(tuple(sorted(_unchecked(plan.targets, brew.cellar, before))), failure)
+    return Poured(tuple(sorted(_unchecked([one.bottle for one in found], brew.cellar, before))), failure)
 
 
 class StoppedError(Exception):
@@ -270,7 +269,21 @@ class StoppedError(Exception):
         self.verdicts = tuple(verdicts)
 
 
-def _require_file(file: Path, target: Target, expected_file: Callable[[Bottle], Path]) -> Path:
+@dataclass(frozen=True)
+class _Found:
+    """A bottle, and the file that brew would pour it from."""
+
+    bottle: Bottle
+    file: Path
+    state: tuple[int, ...]
+
+    def require_unchanged(self) -> None:
+        """Raise BrewError when the file is another one now, or was written to."""
+        if _state(self.file) != self.state:
+            raise BrewError(str(self.file), "changed while it was checked", "nothing was poured; try again")
+
+
+def _find(file: Path, target: Target, expected_file: Callable[[Bottle], Path]) -> _Found:
     """Return the file that brew would pour, when it is the one that the formula's bottle is kept in."""
     bottle = target.question.bottle
     if bottle is None or not _is_named_for(file, bottle, expected_file(bottle)):
@@ -279,16 +292,17 @@ def _require_file(file: Path, target: Target, expected_file: Callable[[Bottle], 
             f"brew would pour this for {target.question.label}; the tap describes another bottle",
             "nothing was poured; run `brew update`, and try again",
         )
+    state = _state(file)
     if file.is_symlink():
         # brew makes none there; where it leads, others may write.
         raise BrewError(str(file), "a symlink, where a download belongs", "nothing was poured; delete it")
-    if not file.is_file():
+    if not file.is_file() or state is None:
         raise BrewError(
             str(file),
             "not in brew's download cache",
             f"nothing was poured; run `brew fetch {bottle.formula}`",
         )
-    return file
+    return _Found(bottle, file, state)
 
 
 def _is_named_for(file: Path, bottle: Bottle, expected: Path) -> bool:
@@ -309,34 +323,29 @@ def _state(file: Path) -> tuple[int, ...] | None:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _require_packed(target: Target, brew: Brew) -> None:
+def _require_packed(bottle: Bottle, brew: Brew) -> None:
     """Refuse what an earlier brew unpacked and left: it would be poured in the place of the bottle."""
-    bottle = target.question.bottle
-    if bottle is None:
-        return
     unpacked = brew.prefix / "var/homebrew/tmp/.cellar" / bottle.formula / f"{bottle.version}.poured"
     if unpacked.exists():
         raise BrewError(
             str(unpacked),
-            f"brew would pour what it unpacked earlier, and not the {target.question.label} that was checked",
+            f"brew would pour what it unpacked earlier, and not the {bottle.file_name} that was checked",
             "nothing was poured; run `brew cleanup`, and try again",
         )
 
 
-def _unchecked(targets: Sequence[Target], cellar: Path, before: Collection[object]) -> Iterator[str]:
+def _unchecked(bottles: Sequence[Bottle], cellar: Path, before: Collection[object]) -> Iterator[str]:
     """Yield what is new in the Cellar and was not checked."""
     new = {path for path, inode in _folders(cellar) if (path, inode) not in before}
     for keg in _kegs(cellar) if new else ():
-        if keg.path in new and not (isinstance(keg, Keg) and any(_is_of(keg, target) for target in targets)):
+        if keg.path in new and not (isinstance(keg, Keg) and any(_is_of(keg, bottle) for bottle in bottles)):
             yield f"{keg.name} {keg.version}" if isinstance(keg, Keg) else str(keg.path)
 
 
-def _is_of(keg: Keg, target: Target) -> bool:
+def _is_of(keg: Keg, bottle: Bottle) -> bool:
     """Say whether a keg was poured from the bottle that was checked, as far as brew says."""
-    bottle = target.question.bottle
     return (
-        bottle is not None
-        and keg.poured_from_bottle
+        keg.poured_from_bottle
         and (keg.tap, keg.name, keg.version) == (bottle.tap, bottle.formula, bottle.version)
         and keg.digest in {None, bottle.digest}
     )

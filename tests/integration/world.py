@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from brew_provenance.bottle import Bottle, BottleTag, bottle_url
 from brew_provenance.formula import Formula
@@ -27,17 +27,19 @@ from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_s
 from brew_provenance.sandbox.forgery import FORGERIES
 from brew_provenance.sandbox.formulaapi import build_documents
 from brew_provenance.sandbox.github.attestations import AttestationStore
-from brew_provenance.sandbox.github.service import AttestationService, serve_github
+from brew_provenance.sandbox.github.service import AttestationService
 from brew_provenance.sandbox.instance import VirtualSigstore
 from brew_provenance.sandbox.rehearsal import SIGNED_AT
 from brew_provenance.sandbox.scenario import Scenario
-from brew_provenance.sandbox.serving import serve
 from brew_provenance.sandbox.wire import encode_json
 
 FIXTURES = Path(__file__).parents[2] / "formula-fixtures"
 CORE, FIXTURE_TAP = "homebrew/core", "brew-provenance/fixtures"
 TAG = BottleTag("linux", "x86_64")
 """The machine that all of this happens on, whichever the tests run on."""
+
+BACKFILL = "trailofbits/homebrew-brew-verify"
+"""The other repository that homebrew/core's policy knows of; it never has anything here."""
 
 JOBS = {
     CORE: ActionsJob(
@@ -50,7 +52,7 @@ JOBS = {
 
 BREW = r'''#!{python} -IS
 """Does what brew does, as far as its callers can tell, and notes what it was called with."""
-import hashlib, json, os, pathlib, shutil, sys, time
+import hashlib, json, os, pathlib, shutil, signal, sys, time
 
 here = pathlib.Path(__file__).absolute().parent
 script = json.loads((here / "script.json").read_text(encoding="utf-8"))
@@ -105,6 +107,7 @@ environment = {{name: value for name, value in os.environ.items() if name.starts
 note("calls.jsonl", {{"argv": sys.argv[1:], "environment": environment, "cwd": os.getcwd()}})
 print(script["says"].get(command, "==> brew " + command), file=sys.stderr)
 if command in script["hangs"]:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     time.sleep(600)
 if command in script["floods"]:
     while True:
@@ -183,6 +186,17 @@ class ScriptedBrew:
         assert not unknown
         self._script |= changes
         (self._folder / "script.json").write_text(json.dumps(self._script), encoding="utf-8")
+
+    @property
+    def formulae(self) -> Mapping[str, Mapping[str, Any]]:
+        """What it knows of formulae, by the names that it is given."""
+        known: Mapping[str, Mapping[str, Any]] = self._script["formulae"]
+        return known
+
+    def forget(self) -> None:
+        """Leave out of `calls` and of `poured` what was until now."""
+        for name in ("calls.jsonl", "poured.jsonl"):
+            (self._folder / name).unlink(missing_ok=True)
 
     @property
     def calls(self) -> list[Call]:
@@ -269,7 +283,7 @@ def make_ground(folder: Path) -> Ground:
 class World:
     """A machine with a brew, an API and a store; all that is in the store is what a test attests."""
 
-    def __init__(self, ground: Ground, folder: Path) -> None:
+    def __init__(self, ground: Ground, folder: Path, url: str) -> None:
         self.ground = ground
         self.folder = folder
         self.cache = folder / "brew-cache"
@@ -278,26 +292,15 @@ class World:
         self.documents = dict(ground.documents)
         self.brew = ScriptedBrew(folder / "bin", self.prefix, dict(self._formulae()))
         store = AttestationStore()
-        for job in JOBS.values():
-            store.add_repository(job.repository)
+        for repository in (*(job.repository for job in JOBS.values()), BACKFILL):
+            store.add_repository(repository)
         self.service = AttestationService(store)
-        self.options: list[object] = []
-        self.api = ""
-
-    @contextmanager
-    def served(self) -> Iterator[None]:
-        """Serve the API and the store."""
-        root = self.folder / "root.json"
-        root.write_bytes(encode_json(self.ground.sigstore.trusted_root()))
-        key = self.folder / "key.pem"
-        key.write_bytes(
-            self.ground.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        )
-        documents = Router([Route("/{path:path}", self._document)])
-        with serve(documents) as api, serve_github(self.service, blobs_apart=False) as github:
-            self.api = api.url
-            self.options = ["--formula-key", key, "--github-api", github.url, "--trusted-root", root]
-            yield
+        root, key = folder / "root.json", folder / "key.pem"
+        root.write_bytes(encode_json(ground.sigstore.trusted_root()))
+        public = ground.key.public_key()
+        key.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        self.api = f"{url}/api"
+        self.options: list[object] = ["--formula-key", key, "--github-api", url, "--trusted-root", root]
 
     def attest(self, *names: str, tap: str = CORE) -> None:
         """Put attestations of all bottles of formulae into the store."""
@@ -344,10 +347,6 @@ class World:
         """Return the digest of a formula's bottle."""
         return str(bottle_of(self.ground.formulae[f"{tap}/{name}"]).digest.value)
 
-    def _document(self, request: Request) -> Response:
-        body = self.documents.get(request.path_params["path"])
-        return Response(body or b"", 404 if body is None else 200)
-
     def _formulae(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for formula in self.ground.formulae.values():
             if not formula.bottles or formula.name == "hello+plus":
@@ -369,8 +368,27 @@ class World:
             )
 
 
+class Front:
+    """The application that serves the API and the store of one world after another."""
+
+    def __init__(self) -> None:
+        self.world: World | None = None
+        self._documents = Router([Route("/api/{path:path}", self._document)])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        is_of_store = scope["type"] == "http" and not scope["path"].startswith("/api/")
+        app = self.world.service.app if self.world and is_of_store else self._documents
+        await app(scope, receive, send)
+
+    def _document(self, request: Request) -> Response:
+        documents = self.world.documents if self.world else {}
+        body = documents.get(request.path_params["path"])
+        return Response(body or b"", 404 if body is None else 200)
+
+
 def environment(world: World) -> dict[str, str]:
-    """Return the variables that a shell on that machine has, while it is served."""
+    """Return the variables that a shell on that machine has."""
     return {
         "PATH": f"{world.brew.executable.parent}:/usr/bin:/bin",
         "HOME": str(world.folder / "home"),

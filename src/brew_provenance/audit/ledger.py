@@ -20,7 +20,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -132,7 +132,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditedBottle:
     """One bottle of a run."""
 
     number: int
@@ -148,6 +148,11 @@ class Entry:
     line: int | None
     key: str
     """The key of its verdict."""
+
+
+@dataclass(frozen=True)
+class Entry(AuditedBottle):
+    """One bottle of a run with its verdict."""
 
     judgement: Judgement
 
@@ -219,28 +224,34 @@ class Ledger:
 
     def answers(self, store: str, digests: Sequence[Digest]) -> dict[Digest, tuple[str, ...]]:
         """Return what a store answered before for some of `digests`: the digests of its bundles."""
-        found = {}
-        for digest in digests:
-            row = self._execute(
-                "SELECT bundles FROM answers WHERE store = ? AND digest = ?", (store, str(digest))
-            ).fetchone()
-            if row is not None:
-                found[digest] = tuple(json.loads(row["bundles"]))
-        return found
+        asked = {str(digest): digest for digest in digests}
+        rows = self._execute(
+            "SELECT digest, bundles FROM answers"
+            " WHERE store = ? AND digest IN (SELECT value FROM json_each(?))",
+            (store, json.dumps(list(asked))),
+        )
+        return {asked[row["digest"]]: tuple(json.loads(row["bundles"])) for row in rows}
 
-    def judgements(self, keys: Sequence[str]) -> dict[str, Judgement]:
-        """Return those verdicts of `keys` that are there."""
-        found = {}
-        for key in keys:
-            row = self._execute("SELECT * FROM verdicts WHERE key = ?", (key,)).fetchone()
-            if row is not None:
-                found[key] = _judgement(row)
-        return found
+    def outcomes(self, keys: Sequence[str]) -> dict[str, Outcome]:
+        """Return the outcomes of those verdicts of `keys` that are there."""
+        rows = self._execute(
+            "SELECT key, outcome FROM verdicts WHERE key IN (SELECT value FROM json_each(?))",
+            (json.dumps(keys),),
+        )
+        return {row["key"]: Outcome(row["outcome"]) for row in rows}
 
     def record(
-        self, run: int, store: str, answers: Mapping[Digest, Sequence[str]], entries: Sequence[Entry]
+        self,
+        run: int,
+        store: str,
+        answers: Mapping[Digest, Sequence[str]],
+        verdicts: Mapping[str, Judgement],
+        bottles: Sequence[AuditedBottle],
     ) -> None:
-        """Write a part of a run, all of it or nothing."""
+        """Write a part of a run, all of it or nothing.
+
+        `verdicts` are new ones by their keys; each bottle's is among them, or in the ledger already.
+        """
         now = _now()
         with self._transaction():
             self._connection.executemany(
@@ -249,26 +260,11 @@ class Ledger:
             )
             self._connection.executemany(
                 "INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(entry.key, *_row(entry.judgement), now) for entry in entries],
+                [(key, *_row(judgement), now) for key, judgement in verdicts.items()],
             )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO bottles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        run,
-                        entry.number,
-                        entry.formula,
-                        entry.version,
-                        entry.rebuild,
-                        entry.tag,
-                        entry.file_name,
-                        entry.sha256,
-                        entry.path,
-                        entry.line,
-                        entry.key,
-                    )
-                    for entry in entries
-                ],
+                [(run, *astuple(bottle)) for bottle in bottles],
             )
 
     def entries(self, run: int) -> Iterator[Entry]:

@@ -14,7 +14,7 @@ from typing import Final
 
 import brew_provenance
 from brew_provenance.appraise import Candidate, answer, appraise, appraise_bundle, decide
-from brew_provenance.audit.ledger import Entry, Judgement, Ledger, verdict_key
+from brew_provenance.audit.ledger import AuditedBottle, Judgement, Ledger, verdict_key
 from brew_provenance.bottle import Bottle, Digest
 from brew_provenance.bundle import Bundle, read_bundle
 from brew_provenance.findings import Finding
@@ -24,9 +24,8 @@ from brew_provenance.stores import Answer, Store
 from brew_provenance.subject import Question
 from brew_provenance.trust import TrustedRoot
 from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
-from brew_provenance.verify import Verifier
 
-CHUNK: Final = 2_000
+CHUNK: Final = 1_000
 """Bottles that are looked up and recorded together: memory and what a kill can lose."""
 
 PART: Final = 250
@@ -119,9 +118,12 @@ class Auditor:
         asked for everything when `refresh`. While one chunk is judged the next is looked up.
         """
         done = Progress()
-        context = multiprocessing.get_context("spawn")
+        # Its processes start when the first part is handed to it.
         pool = ProcessPoolExecutor(
-            self._workers, context, initializer=_begin, initargs=(self._roots, self._policy, store.name)
+            self._workers,
+            multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(self._roots, self._policy, store.name),
         )
         try:
             under_way: deque[_Chunk] = deque()
@@ -151,7 +153,7 @@ class Auditor:
             for subject in subjects
             if subject.bottle.digest in remembered
         }
-        known = ledger.judgements(list(dict.fromkeys(keys.values())))
+        known = ledger.outcomes(list(dict.fromkeys(keys.values())))
         open_ = [subject for subject in subjects if keys.get(subject.number) not in known]
         wanted = list(dict.fromkeys(subject.bottle.digest for subject in open_))
         answers = store.resolve(wanted, fresh=refresh)
@@ -160,7 +162,7 @@ class Auditor:
             found = named[subject.bottle.digest]
             keys[subject.number] = self._key(subject, found.bundles, found.faults)
         if refresh:
-            known = ledger.judgements([keys[subject.number] for subject in open_])
+            known |= ledger.outcomes([keys[subject.number] for subject in open_])
         to_judge = [subject for subject in open_ if keys[subject.number] not in known]
         parts = [pool.submit(_judge_part, _part(some, answers, named)) for some in _chunks(to_judge, PART)]
         whole = {digest: found.bundles for digest, found in named.items() if not found.faults}
@@ -180,14 +182,13 @@ class Auditor:
             judgements, bundles = part.result()
             judged |= judgements
             done.bundles += bundles
-        entries = []
+        verdicts = {chunk.keys[number]: judgement for number, judgement in judged.items()}
         for subject in chunk.subjects:
             key = chunk.keys[subject.number]
-            judgement = judged.get(subject.number) or chunk.known[key]
-            entries.append(_entry(subject, key, judgement))
-            done.outcomes[judgement.outcome] += 1
-        ledger.record(run, store.name, chunk.answers, entries)
-        done.bottles += len(entries)
+            done.outcomes[verdicts[key].outcome if key in verdicts else chunk.known[key]] += 1
+        bottles = [_audited(subject, chunk.keys[subject.number]) for subject in chunk.subjects]
+        ledger.record(run, store.name, chunk.answers, verdicts, bottles)
+        done.bottles += len(bottles)
         done.judged += len(judged)
         progress(done)
 
@@ -200,7 +201,7 @@ class Auditor:
 class _Chunk:
     subjects: Sequence[Subject]
     keys: Mapping[int, str]
-    known: Mapping[str, Judgement]
+    known: Mapping[str, Outcome]
     answers: Mapping[Digest, Sequence[str]]
     """What the store answered in whole."""
 
@@ -256,6 +257,8 @@ class _Worker:
     """What a worker process keeps."""
 
     def __init__(self, roots: Sequence[TrustedRoot], policy: Policy, store: str) -> None:
+        from brew_provenance.verify import Verifier  # noqa: PLC0415 - not for the process that waits
+
         self.verifier = Verifier(roots)
         self.basis = Basis(tuple(roots), policy, store)
 
@@ -330,9 +333,9 @@ def _evidence(best: Assessment) -> Mapping[str, str | int | None] | None:
     }
 
 
-def _entry(subject: Subject, key: str, judgement: Judgement) -> Entry:
+def _audited(subject: Subject, key: str) -> AuditedBottle:
     bottle, formula = subject.bottle, subject.formula
-    return Entry(
+    return AuditedBottle(
         subject.number,
         formula.name,
         formula.version,
@@ -343,7 +346,6 @@ def _entry(subject: Subject, key: str, judgement: Judgement) -> Entry:
         formula.path,
         bottle.line,
         key,
-        judgement,
     )
 
 

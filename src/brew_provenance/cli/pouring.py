@@ -116,7 +116,9 @@ def _judge(
         let_through = [verdict for verdict in verdicts if verdict.outcome is not Outcome.VERIFIED]
         if let_through and all(verdict.outcome in allowed for verdict in let_through):
             labels = ", ".join(verdict.question.label for verdict in let_through)
-            options.note(f"{len(let_through)} without an attestation, let through by --allow: {labels}")
+            options.note(
+                f"{len(let_through)} without an attestation, let through by --allow unattested: {labels}"
+            )
         return verdicts
 
     return judge

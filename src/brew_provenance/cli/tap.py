@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from brew_provenance.cli.sources import Sources, options_of_sources
 from brew_provenance.errors import NothingMatchedError
 from brew_provenance.formula import Formula
 from brew_provenance.reports.listing import json_lines, text_lines
+
+_LINE = re.compile(r"\Aline \d+: ")
+_MAX_REASONS = 10
 
 
 @click.group("tap")
@@ -53,20 +56,22 @@ class _Summary:
 
     def __init__(self) -> None:
         self.formulae = self.bottles = 0
-        self.gaps: Counter[str] = Counter()
+        self.unknown: dict[str, list[str]] = {}
+        """Why something is not known, to the formulae of which it is not."""
 
     def counting(self, formulae: Iterable[Formula]) -> Iterator[Formula]:
         for formula in formulae:
             self.formulae += 1
             self.bottles += len(formula.bottles) + len(formula.unnamed)
-            if formula.version is None:
-                self.gaps.update([formula.gaps[0] if formula.gaps else "no reason known"])
+            if formula.version is None or formula.unnamed:
+                why = formula.gaps[0] if formula.gaps else "no reason known"
+                self.unknown.setdefault(_LINE.sub("", why), []).append(formula.name)
             yield formula
 
     def tell(self) -> None:
-        unknown = sum(self.gaps.values())
+        unknown = sum(map(len, self.unknown.values()))
         options.note(
             f"{self.formulae:,} formulae, {self.bottles:,} bottles, {unknown:,} formulae of unknown version"
         )
-        for gap, count in self.gaps.most_common(10):
-            options.note(f"{count:,} of unknown version: {gap}")
+        for why, names in sorted(self.unknown.items(), key=lambda found: -len(found[1]))[:_MAX_REASONS]:
+            options.note(f"{len(names):,} of unknown version, {names[0]} for one: {why}")

@@ -158,7 +158,7 @@ def from_macos(name: str, since: str | None, conditions: tuple[str, ...] = ()) -
     Source: `uses_from_macos` in brew's `software_spec.rb`.
     """
     yield Dependency(name, (*conditions, "on_linux"))
-    if since is not None:
+    if since in VERSIONS:
         yield Dependency(name, (*conditions, "on_macos", f"not:on_{since}_or_newer"))
 
 

@@ -39,8 +39,8 @@ def read_formula(
 ) -> Formula:
     """Read a formula's file. `name` is the file's name without `.rb`, which names the class in it.
 
-    Where the version is not known, the first of `Formula.gaps` says why, after `line N:` where there is
-    a line to name.
+    Where the version is not known, or the root URL is not, the first of `Formula.gaps` says why, after
+    `line N:` where there is a line to name.
 
     Raises FormulaError when it is not Ruby, does not hold the formula's class once, or has a bottle
     block that is not written out, is not the only one, or does not count on every system.
@@ -80,7 +80,7 @@ def read_formula(
     if declared.bottles is not None:
         formula = _with_bottles(formula, declared.bottles)
         if declared.bottles.root_url is None:
-            missing.append(f"line {declared.bottle_line}: the root URL of its bottles is computed")
+            missing.insert(0, f"line {declared.bottle_line}: the root URL of its bottles is computed")
     if not own:
         missing.append(f"it inherits from {superclass[:80] or 'nothing'}, which is not read")
     missing += _outside(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -23,6 +24,8 @@ MAX_STRING: Final = 4096
 
 _SHORT = 16 * 1024
 _PARSER = Parser(Language(tree_sitter_ruby.language()))
+# The parser is one file's at a time, also while it asks for the next piece of a long one.
+_IN_USE = threading.Lock()
 # Nodes read their text through the parser's function, so that a piece is not much longer than a text.
 _CHUNK = 512
 
@@ -41,7 +44,8 @@ def parse(source: bytes) -> Node:
     if b"\0" in source or b"\x04" in source or b"\x1a" in source:
         # Ruby takes these for the end of a program, and other readers do not.
         raise FormulaError("a control character that ends a Ruby program")
-    root = _parse_in_time(source)
+    with _IN_USE:
+        root = _parse_in_time(source)
     if root.has_error:
         raise FormulaError(f"not Ruby: line {_error_line(root)}")
     return root

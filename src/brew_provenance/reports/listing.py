@@ -16,7 +16,9 @@ SCHEMA_VERSION = 1
 def text_lines(formula: Formula) -> Iterator[str]:
     """Yield a line for each bottle, for people; `?` stands for what cannot be known. ASCII only."""
     for row in _rows(formula):
-        place = f"{row['path']}:{row['line']}" if row["path"] else "-"
+        place = row["path"] or "-"
+        if row["path"] and row["line"]:
+            place = f"{place}:{row['line']}"
         name = row["fileName"] or f"{formula.name} ?"
         yield printable(f"{row['sha256']}  {name}  {row['rootUrl'] or '?'}  {place}")
 

@@ -65,7 +65,7 @@ class CachedStore:
         self._inner = inner
         self._store = name
         self._root = folder
-        self._folder = folder / re.sub(r"[^A-Za-z0-9.-]+", "_", name)
+        self._folder = folder / re.sub(r"[^A-Za-z0-9.-]+|\A\.+", "_", name)
         self._limit = limit
         self._handed_out: set[Digest] = set()
 

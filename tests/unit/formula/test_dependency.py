@@ -82,7 +82,6 @@ def test_a_dependency_is_needed_where_all_conditions_hold(
         "not:",
         "tag:",
         "tag:not-a-tag",
-        "tag:on_sonoma",
     ],
 )
 def test_a_condition_that_cannot_be_known_leaves_it_open_unless_another_one_fails(condition: str) -> None:

@@ -20,8 +20,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -150,6 +151,9 @@ class AuditedBottle:
     """The key of its verdict."""
 
 
+_COLUMNS: Final = attrgetter(*(column.name for column in fields(AuditedBottle)))
+
+
 @dataclass(frozen=True)
 class Entry(AuditedBottle):
     """One bottle of a run with its verdict."""
@@ -264,7 +268,7 @@ class Ledger:
             )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO bottles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(run, *astuple(bottle)) for bottle in bottles],
+                [(run, *_COLUMNS(bottle)) for bottle in bottles],
             )
 
     def entries(self, run: int) -> Iterator[Entry]:

@@ -42,6 +42,7 @@ _HARMLESS: Final = frozenset(
 # dependents whose bottles nobody looked at. brew takes an empty variable for one that is not set.
 _STILL: Final = {
     "HOMEBREW_NO_AUTO_UPDATE": "1",
+    "HOMEBREW_FORCE_API_AUTO_UPDATE": "",
     "HOMEBREW_NO_INSTALLED_DEPENDENTS_CHECK": "1",
 }
 # Whoever describes formulae chose their names. An option, a path or a URL is none, nor is what brew

@@ -28,7 +28,7 @@ from tests.integration.world import (
 )
 
 from brew_provenance import install as install_module
-from brew_provenance.install import Verb
+from brew_provenance.install import Brew, Verb
 from brew_provenance.sandbox.github import faults
 from brew_provenance.sandbox.github.exchange import Call, Reply
 from brew_provenance.sandbox.serving import serve
@@ -785,7 +785,8 @@ def test_what_has_no_attestation_is_let_through_when_a_person_says_so_and_it_is_
     assert result.code == 0
     assert world.brew.poured == {name: world.sha256(name) for name in ("hello", "greeter")}
     assert "2 bottles: 1 verified, 1 unattested" in result.out
-    assert "note: 1 let through by --allow unattested: hello 3.0.1 (x86_64_linux)" in result.err
+    said = "note: 1 without an attestation, let through by --allow unattested: hello 3.0.1 (x86_64_linux)\n"
+    assert said in result.err
 
 
 def test_it_is_shown_also_when_hardly_anything_is(run: Run, world: World) -> None:
@@ -1003,3 +1004,15 @@ def test_a_brew_that_refuses_to_pour_fails(run: Run, world: World) -> None:
 
     assert (result.code, world.kegs()) == (2, set())
     assert "Traceback" not in result.err
+
+
+@pytest.mark.skipif(shutil.which("brew") is None, reason="there is no brew on this machine")
+def test_a_real_brew_says_itself_where_it_keeps_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The questions that it answers without a network; the variables are what it does not follow."""
+    monkeypatch.setenv("HOMEBREW_PREFIX", "/nowhere")
+    monkeypatch.setenv("HOMEBREW_CELLAR", "/nowhere/Cellar")
+    brew = Brew(Path(shutil.which("brew") or ""))
+
+    assert brew.prefix.is_dir()
+    assert brew.cellar.name == "Cellar"
+    assert not brew.cellar.is_relative_to("/nowhere")

@@ -165,6 +165,30 @@ def test_a_store_without_an_answer_stops_at_its_step(findings: tuple[Finding, ..
     assert explain_question(judge(findings=findings))[1].status is status
 
 
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("formula-content-matches", P),
+        ("formula-edited-since", P),
+        ("formula-compared-by-fields", P),
+        ("formula-version-mismatch", F),
+        ("bottle-outside-keg", F),
+        ("bottle-too-large", S),
+    ],
+)
+def test_the_formula_in_the_bottle_is_shown_where_it_was_looked_at(code: str, status: Status) -> None:
+    steps = explain_question(judge(make_candidate(), findings=(Finding(code, "x"),)))
+    assert [step.step for step in steps] == [Step.BYTES, Step.RESOLVE, Step.FORMULA]
+    assert steps[-1] == ExplainedStep(Step.FORMULA, status, (), (Finding(code, "x"),))
+    assert [step.status for step in steps[:2]] == [P, P]
+
+
+@pytest.mark.parametrize("code", ["bytes-hashed", "artifact-digest-mismatch", "trusted-root-note"])
+def test_the_formula_is_not_shown_where_nobody_looked_into_the_bottle(code: str) -> None:
+    steps = explain_question(judge(make_candidate(), findings=(Finding(code, "x"),)))
+    assert [step.step for step in steps] == [Step.BYTES, Step.RESOLVE]
+
+
 def test_the_question_shows_digests_and_what_was_found() -> None:
     steps = explain_question(judge(make_candidate()))
     assert sights(steps, Step.BYTES) == {"sha256 digest": (SHA256.value, Source.ARTIFACT)}

@@ -113,6 +113,8 @@ def _rule(rule: str) -> _Object:
 
 def _written(result: Result, rule_index: int) -> _Object:
     details = f": {result.details}" if result.details else ""
+    # The name of a file can hold bytes that are no text.
+    uri = quote((result.path or result.name).lstrip("/"), safe=_SAFE, errors="backslashreplace")
     return {
         "ruleId": result.rule,
         "ruleIndex": rule_index,
@@ -121,7 +123,7 @@ def _written(result: Result, rule_index: int) -> _Object:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote((result.path or result.name).lstrip("/"), safe=_SAFE)},
+                    "artifactLocation": {"uri": uri},
                     "region": {"startLine": result.line or 1},
                 }
             }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.resources import files
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from tests.unit.builders import (
     Json,
     altered,
     make_basis,
+    make_bottle,
     make_candidate,
     make_claims,
     make_evidence,
@@ -101,6 +104,7 @@ def test_a_bottle_is_described() -> None:
     assert one(VERDICTS[Outcome.VERIFIED])["artifact"] == {
         "label": "foo 1.1",
         "digests": {"sha256": SHA256.value},
+        "neededBy": None,
         "bottle": {
             "tap": "octo/tap",
             "formula": "foo",
@@ -109,8 +113,37 @@ def test_a_bottle_is_described() -> None:
             "tag": "arm64_sonoma",
             "fileName": FILE_NAME,
             "url": f"https://ghcr.io/v2/octo/tap/foo/blobs/{SHA256}",
+            "path": None,
+            "line": None,
         },
     }
+
+
+def test_where_a_bottle_stands_and_who_needs_it_are_said() -> None:
+    question = make_question(make_bottle(path="Formula/f/foo.rb", line=12), needed_by="bar")
+    artifact = one(judge(question=question))["artifact"]
+    assert artifact["neededBy"] == "bar"
+    assert (artifact["bottle"]["path"], artifact["bottle"]["line"]) == ("Formula/f/foo.rb", 12)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("explain", [False, True])
+def test_every_document_is_of_the_form_that_is_published(outcome: Outcome, explain: bool) -> None:
+    bottle = make_bottle(path="Formula/f/foo.rb", line=12)
+    verdicts = [
+        VERDICTS[outcome],
+        judge(question=make_question(bottle, needed_by="bar"), findings=[Finding("bytes-hashed", "x")]),
+        judge(
+            question=Question("tool.zip", (SHA256, SHA512)),
+            findings=[Finding("formula-content-matches", "x")],
+        ),
+    ]
+    schema = files("brew_provenance").joinpath("schemas/verdicts-v1.schema.json").read_text(encoding="utf-8")
+    jsonschema.validate(
+        json.loads(render_verdicts(verdicts, explain=explain)),
+        json.loads(schema),
+        cls=jsonschema.Draft202012Validator,
+    )
 
 
 def test_an_artifact_that_is_no_bottle_has_none() -> None:
@@ -118,6 +151,7 @@ def test_an_artifact_that_is_no_bottle_has_none() -> None:
     assert artifact == {
         "label": "tool.zip",
         "digests": {"sha256": SHA256.value, "sha512": SHA512.value},
+        "neededBy": None,
         "bottle": None,
     }
 
@@ -204,6 +238,14 @@ def test_an_explanation_holds_the_nine_steps() -> None:
     formula = steps[7]
     assert formula["findings"] == ["builder-not-bound", "formula-not-bound"]
     assert steps[8]["status"] == "passed"
+
+
+def test_an_explanation_shows_the_formula_that_was_looked_at_in_the_bottle() -> None:
+    findings = [Finding("formula-content-matches", "the same text")]
+    steps = one(judge(make_candidate(), findings=findings), explain=True)["steps"]
+    assert [(step["step"], step["status"], step["findings"]) for step in steps][2:] == [
+        (8, "passed", ["formula-content-matches"])
+    ]
 
 
 def test_an_examination_holds_no_verdict() -> None:

@@ -242,6 +242,91 @@ def test_several_verdicts_are_summed_up_without_being_folded() -> None:
     assert "bottles:" not in render_verdicts(verdicts[:1])
 
 
+def test_when_quiet_nothing_is_said_of_a_verified_bottle_alone() -> None:
+    assert render_verdicts([judge(make_candidate())], quiet=True) == ""
+    assert render_verdicts([judge(make_candidate())], quiet=True, explain=True) == ""
+
+
+@pytest.mark.parametrize("verdict", [judge(lying()), judge(), unresolved()], ids=lambda v: v.outcome.value)
+def test_when_quiet_what_is_not_verified_is_said_as_ever(verdict: Verdict) -> None:
+    assert render_verdicts([verdict], quiet=True) == render_verdicts([verdict])
+
+
+def test_when_quiet_verified_bottles_are_counted_and_not_shown() -> None:
+    good = judge(make_candidate(), question=make_question(label="good 1.0"))
+    bad = judge(lying(), question=make_question(label="bad 1.0"))
+    text = render_verdicts([good, bad, good], quiet=True)
+    assert "good 1.0" not in text
+    assert "not proved" not in text
+    assert text.startswith("rejected")
+    assert text.splitlines()[-2:] == [
+        "3 bottles: 2 verified, 1 rejected",
+        "weakest link: bad 1.0, rejected",
+    ]
+    assert "good 1.0" in render_verdicts([good, bad, good])
+    assert "step 1" in render_verdicts([good, bad], quiet=True, explain=True)
+
+
+def test_when_quiet_the_basis_of_many_verified_bottles_is_still_named() -> None:
+    good = judge(make_candidate(), basis=make_basis(make_policy(origin=PolicyOrigin.FILE)))
+    assert render_verdicts([good, good], quiet=True).splitlines() == [
+        "policy: the example policy, from a file",
+        "attestations: the example store",
+        "2 bottles: 2 verified",
+    ]
+
+
+VERDICT_OF = {
+    Outcome.REJECTED: lambda question: judge(lying(), question=question),
+    Outcome.UNATTESTED: lambda question: judge(question=question),
+    Outcome.UNRESOLVED: lambda question: judge(Candidate("x", read_bundle(b"{")), question=question),
+    Outcome.VERIFIED: lambda question: judge(make_candidate(), question=question),
+}
+BY_GRAVITY = [Outcome.REJECTED, Outcome.UNATTESTED, Outcome.UNRESOLVED, Outcome.VERIFIED]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "weakest"),
+    [
+        (BY_GRAVITY, 0),
+        (BY_GRAVITY[::-1], 3),
+        (BY_GRAVITY[1:], 0),
+        (BY_GRAVITY[2:], 0),
+        ([Outcome.VERIFIED, Outcome.UNATTESTED, Outcome.UNATTESTED], 1),
+        ([Outcome.UNRESOLVED, Outcome.UNATTESTED, Outcome.REJECTED, Outcome.REJECTED], 2),
+        ([Outcome.VERIFIED, Outcome.VERIFIED], None),
+    ],
+)
+def test_the_weakest_link_is_the_first_of_the_worst(outcomes: list[Outcome], weakest: int | None) -> None:
+    verdicts = [
+        VERDICT_OF[outcome](make_question(label=f"number {number}", needed_by="top" if number else None))
+        for number, outcome in enumerate(outcomes)
+    ]
+    last = render_verdicts(verdicts).splitlines()[-1]
+    if weakest is None:
+        assert "weakest link" not in last
+        return
+    needed = ", needed by top" if weakest else ""
+    assert last == f"weakest link: number {weakest}, {outcomes[weakest].value}{needed}"
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_who_needs_a_bottle_is_said_with_it(outcome: Outcome) -> None:
+    verdict = VERDICT_OF[outcome](make_question(needed_by="top"))
+    assert render_verdicts([verdict]).splitlines()[0].endswith("  foo 1.1, needed by top")
+    alone = VERDICT_OF[outcome](make_question())
+    assert "needed by" not in render_verdicts([alone])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_who_needs_a_bottle_cannot_mislead(text: str) -> None:
+    verdict = judge(question=make_question(needed_by=text, label=text))
+    shown = render_verdicts([verdict, verdict])
+    assert re.fullmatch(r"[ -~\n]+", shown)
+    assert len(re.findall(r"^(?:un)?verified", shown, re.MULTILINE)) == 0
+    assert shown.splitlines()[-1].startswith("weakest link: ")
+
+
 def test_the_word_is_coloured_and_nothing_else() -> None:
     def style(word: str, colour: str) -> str:
         return f"<{colour}>{word}</>"

@@ -1,4 +1,4 @@
-"""Single exchanges with GitHub's API, each kept in a cassette; `scripts/record-cassettes` makes these anew."""
+"""Exchanges with GitHub's API, each kept in a cassette; `scripts/record-cassettes` makes these anew."""
 
 from __future__ import annotations
 

@@ -148,7 +148,9 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Standard output is for results, which a bar must not stand in.
+    console = Console(stderr=True)
+    with progress.Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(text_report.printable(what), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -167,7 +169,9 @@ def counter(what: str) -> Iterator[Callable[[int], None]]:
         progress.TextColumn("{task.completed:,.0f} {task.description}", markup=False),
         progress.TimeElapsedColumn(),
     )
-    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Standard output is for results, which a bar must not stand in.
+    console = Console(stderr=True)
+    with progress.Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(what, total=None)
         yield lambda count: bar.update(task, completed=count)
 

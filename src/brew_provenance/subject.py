@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from brew_provenance.bottle import ALL_TAG, Bottle, BottleFileName, Digest, is_bottle_name
+from brew_provenance.bottle import ALL_TAG, Bottle, BottleFileName, Digest, is_bottle_name, is_hex_digest
 from brew_provenance.findings import Finding
 from brew_provenance.statement import PROVENANCE_V1, Statement, Subject
 
@@ -128,7 +128,8 @@ def _name_problem(subject: Subject, question: Question, naming: SubjectNaming) -
 def _package_problem(name: str, package: Package, naming: SubjectNaming) -> Finding | None:
     if naming is SubjectNaming.URL_AND_FILE_NAME:
         # The digest of a URL that is not known stands before it.
-        name = name.partition("--")[2]
+        prefix, _, rest = name.partition("--")
+        name = rest if is_hex_digest("sha256", prefix) else name
     said = f"{name!r} instead of a bottle of {package.formula} {package.version}"
     try:
         found = BottleFileName.parse(name, package.formula)

@@ -239,8 +239,12 @@ def _look_up(tap_for: TapFor, name: str) -> Formula:
 def _bottles_of(formula: Formula, tag: BottleTag | None, source: str) -> Iterator[Target]:
     declared = [bottle.tag for bottle in formula.bottles] + [item.tag for item in formula.unnamed]
     if not declared:
+        # The API describes the bottles for one machine at a time.
+        which = f" for {tag}" if tag is not None else ""
         raise NothingMatchedError(
-            formula.full_name, "the formula has no bottles", "there is nothing to check: brew builds it here"
+            formula.full_name,
+            f"the formula has no bottles{which}",
+            "there is nothing to check: brew builds it from source",
         )
     chosen: set[str] = set(declared)
     notes: tuple[Finding, ...] = ()

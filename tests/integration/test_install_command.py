@@ -344,7 +344,7 @@ def in_a_process(world: World, *arguments: str) -> subprocess.Popen[str]:
         env=environment(world),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
     )
 
@@ -388,7 +388,7 @@ def bottle_file(name: str) -> Path:
 def cache_path(world: World, name: str = "hello") -> Path:
     """Return where brew keeps a bottle, as it says itself."""
     executable = str(world.brew.executable)
-    said = subprocess.run([executable, "--cache", name], capture_output=True, text=True, check=True)
+    said = subprocess.run([executable, "--cache", name], capture_output=True, encoding="utf-8", check=True)
     world.brew.forget()
     return Path(said.stdout.strip())
 

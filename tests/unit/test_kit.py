@@ -228,7 +228,7 @@ def test_a_bundle_file_that_is_missing_is_no_answer(folder: Path) -> None:
     (folder / BUNDLE_FILE).unlink()
     assert finding_codes(answer(folder)) == ["store-unreadable"]
     (folder / BUNDLE_FILE).mkdir()
-    assert finding_codes(answer(folder)) == ["store-unreadable"]
+    assert finding_codes(answer(folder)) == ["kit-file-altered"]
 
 
 @pytest.mark.parametrize("raw", [b"", b"\n", b"not json", make_raw_bundle() + b"\n{}\n{", b"\xff"])

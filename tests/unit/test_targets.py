@@ -120,7 +120,7 @@ def codes(target: Target) -> list[str]:
 
 
 def names(targets: Sequence[Target]) -> list[str | None]:
-    return [target.formula and target.formula.full_name for target in targets]
+    return [target.formula.full_name if target.formula else None for target in targets]
 
 
 def judged(target: Target, name: str, digest: Digest | None = None, naming: str = "file-name") -> Verdict:

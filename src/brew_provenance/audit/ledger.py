@@ -1,4 +1,4 @@
-"""The ledger: an SQLite file of verdicts, which any SQL tool can read.
+"""The ledger: an SQLite file of verdicts, which any SQL tool can read (`README.md` beside this module).
 
 A verdict is a pure function of the bottle, the bundles that a store has for it, the policy, the
 trusted roots and the version of this program. Its key is a digest of all of that, so that going on
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,67 +27,26 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Self
 
+from brew_provenance import strictjson
+from brew_provenance.audit.database import LedgerError, connect, guarded
 from brew_provenance.bottle import Digest
-from brew_provenance.errors import ProvenanceError
+from brew_provenance.policy import Gives
 from brew_provenance.verdict import Outcome
 
-SCHEMA_VERSION: Final = 1
-"""In `PRAGMA user_version`; a ledger of a newer one is refused, an older one is migrated."""
+MAX_INTEGER: Final = 2**63 - 1
+"""The largest number that SQLite can hold."""
 
-APPLICATION_ID: Final = 0x62707631
-"""In `PRAGMA application_id`: `bpv1`."""
+MAX_NOTES: Final = 1_000
+"""Notes that are kept of a run, and one that says how many more there were."""
 
-_SCHEMA: Final = """
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    tap TEXT NOT NULL,
-    metadata TEXT NOT NULL,
-    store TEXT NOT NULL,
-    policy TEXT NOT NULL,
-    policy_sha256 TEXT NOT NULL,
-    roots TEXT NOT NULL,
-    tool_version TEXT NOT NULL,
-    started TEXT NOT NULL,
-    finished TEXT
-) STRICT;
-CREATE TABLE answers (
-    store TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    bundles TEXT NOT NULL,
-    answered TEXT NOT NULL,
-    PRIMARY KEY (store, digest)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE verdicts (
-    key TEXT PRIMARY KEY,
-    outcome TEXT NOT NULL,
-    gives TEXT,
-    codes TEXT NOT NULL,
-    findings TEXT NOT NULL,
-    evidence TEXT,
-    judged TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE bottles (
-    run INTEGER NOT NULL REFERENCES runs(id),
-    number INTEGER NOT NULL,
-    formula TEXT NOT NULL,
-    version TEXT,
-    rebuild INTEGER NOT NULL,
-    tag TEXT NOT NULL,
-    file_name TEXT,
-    sha256 TEXT NOT NULL,
-    path TEXT,
-    line INTEGER,
-    verdict TEXT NOT NULL REFERENCES verdicts(key),
-    PRIMARY KEY (run, number)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX bottles_by_verdict ON bottles(verdict);
-"""
+MAX_NOTE: Final = 2_000
+"""Characters of a note that are kept."""
 
+# A column with JSON in it.
+_MAX_JSON_BYTES = 8 * 1024 * 1024
+_CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
-class LedgerError(ProvenanceError):
-    """A ledger is missing, is none, or is of a version that is not known."""
-
-    exit_code = 2
+Evidence = Mapping[str, str | int | None]
 
 
 @dataclass(frozen=True)
@@ -108,8 +68,17 @@ class Run:
     started: str
     """In UTC, ISO 8601."""
 
-    finished: str | None
-    """None for a run that was interrupted."""
+    finished: str | None = None
+    """None for a run that was interrupted, or is under way."""
+
+    selection: str = ""
+    """The formulae and tags that it is limited to, in words; empty for the whole tap."""
+
+    shard: str = ""
+    """`2/4` for the second of four parts of a run; empty for a whole one."""
+
+    notes: tuple[str, ...] = ()
+    """What a person should know of it, such as which formulae could not be read."""
 
 
 @dataclass(frozen=True)
@@ -123,23 +92,26 @@ class Judgement:
     findings: tuple[tuple[str, str], ...]
     """Code and detail of each finding that decided, or of each note."""
 
-    evidence: Mapping[str, str | int | None] | None
+    evidence: Evidence | None
     """Signer, source, commit, run, runner, time and log entry of the attestation that decided."""
+
+    bundles: tuple[str, ...] | None = None
+    """The digests of all bundles that the store has; None when it did not answer in whole."""
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of the findings."""
-        return tuple(code for code, _ in self.findings)
+        """The codes of the findings, each once."""
+        return tuple(dict.fromkeys(code for code, _ in self.findings))
 
 
 @dataclass(frozen=True)
 class AuditedBottle:
     """One bottle of a run."""
 
-    number: int
-    """Its place in the run, counted from 0."""
-
     formula: str
+    place: int
+    """Its place among the bottles that the formula declares, counted from 0."""
+
     version: str | None
     rebuild: int
     tag: str
@@ -149,6 +121,11 @@ class AuditedBottle:
     line: int | None
     key: str
     """The key of its verdict."""
+
+    @property
+    def name(self) -> str:
+        """The file name; formula and tag where that is not known."""
+        return self.file_name or f"{self.formula} ({self.tag})"
 
 
 _COLUMNS: Final = attrgetter(*(column.name for column in fields(AuditedBottle)))
@@ -165,22 +142,12 @@ class Ledger:
     """An open ledger. Close it when done."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        """Open the ledger in `path`, or make one. Raises LedgerError."""
+        """Open the ledger in `path` to read it; with `create` to write it, or to make one.
+
+        Raises LedgerError, as every method does for a file that is damaged, full or locked for long.
+        """
         self.path = path
-        if not create and not path.is_file():
-            raise LedgerError(str(path), "there is no such file", "name a ledger that an audit has written")
-        try:
-            self._connection = sqlite3.connect(path, isolation_level=None)
-        except sqlite3.Error as error:
-            raise LedgerError(str(path), str(error), "name a file that can be written") from error
-        try:
-            self._prepare(create=create)
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise LedgerError(str(path), str(error), "name a ledger that an audit has written") from error
-        except LedgerError:
-            self._connection.close()
-            raise
+        self._connection = connect(path, create=create)
 
     def __enter__(self) -> Self:
         return self
@@ -193,56 +160,82 @@ class Ledger:
         self._connection.close()
 
     def begin(self, run: Run) -> int:
-        """Write down that a run begins, and return its number. The `id` of `run` does not count."""
+        """Write down that a run begins, and return its number.
+
+        What `run` says of its number, its end and its notes does not count.
+        """
+        values = {name: _text(getattr(run, name)) for name in _BEGUN}
         cursor = self._execute(
-            "INSERT INTO runs (tap, metadata, store, policy, policy_sha256, roots, tool_version, started)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                run.tap,
-                run.metadata,
-                run.store,
-                run.policy,
-                run.policy_sha256,
-                run.roots,
-                run.tool_version,
-                run.started,
-            ),
+            f"INSERT INTO runs ({', '.join(values)}, notes) VALUES ({', '.join('?' * len(values))}, '[]')",  # noqa: S608 - names of our own
+            tuple(values.values()),
         )
         return int(cursor.lastrowid or 0)
 
-    def finish(self, run: int) -> None:
-        """Write down that a run has come to its end."""
-        self._execute("UPDATE runs SET finished = ? WHERE id = ?", (_now(), run))
+    def finish(self, run: int, notes: Iterable[str] = ()) -> None:
+        """Write down that a run has come to its end, and what a person should know of it."""
+        told = [_text(note)[:MAX_NOTE] for note in notes]
+        if len(told) > MAX_NOTES:
+            told[MAX_NOTES:] = [f"and {len(told) - MAX_NOTES:,} more"]
+        written = json.dumps(told)
+        self._execute("UPDATE runs SET finished = ?, notes = ? WHERE id = ?", (_now(), written, run))
+
+    def run(self, number: int) -> Run:
+        """Return a run by its number. Raises LedgerError when there is none of it."""
+        found = [run for run in self.runs() if run.id == number]
+        if not found:
+            raise LedgerError(str(self.path), f"there is no run {number} in it", "name another ledger")
+        return found[0]
 
     def runs(self, tap: str | None = None) -> list[Run]:
         """Return the runs, of one tap or of all, the oldest first."""
-        rows = self._execute("SELECT * FROM runs WHERE ? IS NULL OR tap = ? ORDER BY id", (tap, tap))
-        return [Run(**dict(row)) for row in rows]
+        with guarded(self.path):
+            rows = self._connection.execute("SELECT * FROM runs ORDER BY id")
+            return [run for run in map(_run, rows) if tap in {None, run.tap}]
+
+    def finished_runs(self, tap: str | None = None) -> list[Run]:
+        """Return the runs that have come to their end, the oldest first. Raises LedgerError for none."""
+        finished = [run for run in self.runs(tap) if run.finished is not None]
+        if not finished:
+            what = f"no audit of {tap}" if tap else "no audit"
+            raise LedgerError(str(self.path), f"{what} in it has come to its end", "run the audit again")
+        return finished
 
     def last_run(self, tap: str | None = None) -> Run:
         """Return the newest run that has come to its end. Raises LedgerError when there is none."""
-        finished = [run for run in self.runs(tap) if run.finished is not None]
-        if not finished:
-            raise LedgerError(str(self.path), "no audit in it has come to its end", "run the audit again")
-        return finished[-1]
+        return self.finished_runs(tap)[-1]
 
-    def answers(self, store: str, digests: Sequence[Digest]) -> dict[Digest, tuple[str, ...]]:
+    def answers(self, store: str, digests: Iterable[Digest]) -> dict[Digest, tuple[str, ...]]:
         """Return what a store answered before for some of `digests`: the digests of its bundles."""
         asked = {str(digest): digest for digest in digests}
-        rows = self._execute(
-            "SELECT digest, bundles FROM answers"
-            " WHERE store = ? AND digest IN (SELECT value FROM json_each(?))",
-            (store, json.dumps(list(asked))),
-        )
-        return {asked[row["digest"]]: tuple(json.loads(row["bundles"])) for row in rows}
+        with guarded(self.path):
+            rows = self._connection.execute(
+                "SELECT digest, bundles FROM answers"
+                " WHERE store = ? AND digest IN (SELECT value FROM json_each(?))",
+                (store, json.dumps(list(asked))),
+            )
+            return {asked[row["digest"]]: _strings(row["bundles"]) for row in rows}
 
     def outcomes(self, keys: Sequence[str]) -> dict[str, Outcome]:
         """Return the outcomes of those verdicts of `keys` that are there."""
-        rows = self._execute(
-            "SELECT key, outcome FROM verdicts WHERE key IN (SELECT value FROM json_each(?))",
-            (json.dumps(keys),),
-        )
-        return {row["key"]: Outcome(row["outcome"]) for row in rows}
+        with guarded(self.path):
+            rows = self._connection.execute(
+                "SELECT key, outcome FROM verdicts WHERE key IN (SELECT value FROM json_each(?))",
+                (json.dumps(keys),),
+            )
+            return {row["key"]: Outcome(row["outcome"]) for row in rows}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write everything in the `with` block, or, where that ends in an exception, nothing."""
+        with guarded(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._execute("COMMIT")
+        except BaseException:
+            with guarded(self.path):
+                self._connection.rollback()
+            raise
 
     def record(
         self,
@@ -252,94 +245,60 @@ class Ledger:
         verdicts: Mapping[str, Judgement],
         bottles: Sequence[AuditedBottle],
     ) -> None:
-        """Write a part of a run, all of it or nothing.
+        """Write a part of a run, in a transaction.
 
         `verdicts` are new ones by their keys; each bottle's is among them, or in the ledger already.
         """
         now = _now()
-        with self._transaction():
+        with guarded(self.path):
             self._connection.executemany(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
                 [(store, str(digest), json.dumps(sorted(found)), now) for digest, found in answers.items()],
             )
             self._connection.executemany(
-                "INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [(key, *_row(judgement), now) for key, judgement in verdicts.items()],
             )
             self._connection.executemany(
-                "INSERT OR REPLACE INTO bottles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO bottles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(run, *_COLUMNS(bottle)) for bottle in bottles],
             )
 
-    def entries(self, run: int) -> Iterator[Entry]:
-        """Yield the bottles of a run in their order, with their verdicts."""
-        rows = self._execute(
-            "SELECT bottles.*, verdicts.* FROM bottles JOIN verdicts ON verdicts.key = bottles.verdict"
-            " WHERE run = ? ORDER BY number",
-            (run,),
-        )
-        for row in rows:
-            yield Entry(
-                row["number"],
-                row["formula"],
-                row["version"],
-                row["rebuild"],
-                row["tag"],
-                row["file_name"],
-                row["sha256"],
-                row["path"],
-                row["line"],
-                row["key"],
-                _judgement(row),
+    def entries(self, run: int, outcome: Outcome | None = None) -> Iterator[Entry]:
+        """Yield the bottles of a run with their verdicts, or those with one outcome.
+
+        They come in the order of their formulae's names, each formula's as it declares them.
+        """
+        with guarded(self.path):
+            rows = self._connection.execute(
+                "SELECT bottles.*, outcome, gives, findings, evidence, bundles"
+                " FROM bottles JOIN verdicts ON verdicts.key = bottles.verdict"
+                " WHERE run = ? AND (? IS NULL OR outcome = ?) ORDER BY formula, place",
+                (run, *[outcome.value if outcome else None] * 2),
             )
+            for row in rows:
+                yield _entry(row)
 
     def counts(self, run: int) -> dict[Outcome, int]:
-        """Return how many bottles of a run have each outcome."""
-        rows = self._execute(
-            "SELECT outcome, count(*) AS number FROM bottles JOIN verdicts ON verdicts.key = bottles.verdict"
-            " WHERE run = ? GROUP BY outcome",
-            (run,),
-        )
-        return {Outcome(row["outcome"]): row["number"] for row in rows}
-
-    def _prepare(self, *, create: bool) -> None:
-        self._connection.row_factory = sqlite3.Row
-        # A ledger can come from anybody: nothing in its schema is run.
-        self._connection.execute("PRAGMA trusted_schema = OFF")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-        if version == 0 and application == 0 and create and not self._tables():
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        elif application != APPLICATION_ID:
-            raise LedgerError(str(self.path), "not a ledger", "name a ledger that an audit has written")
-        elif version != SCHEMA_VERSION:
-            raise LedgerError(
-                str(self.path), f"of version {version}, {SCHEMA_VERSION} is known", "update brew-provenance"
+        """Return how many bottles of a run have each outcome; those that none has are left out."""
+        with guarded(self.path):
+            rows = self._connection.execute(
+                "SELECT outcome, count(*) AS number FROM bottles"
+                " JOIN verdicts ON verdicts.key = bottles.verdict WHERE run = ? GROUP BY outcome",
+                (run,),
             )
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-
-    def _tables(self) -> list[str]:
-        return [row["name"] for row in self._connection.execute("SELECT name FROM sqlite_schema")]
+            found = {Outcome(row["outcome"]): int(row["number"]) for row in rows}
+        return {outcome: found[outcome] for outcome in Outcome if outcome in found}
 
     def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        try:
+        with guarded(self.path):
             return self._connection.execute(statement, values)
-        except sqlite3.Error as error:
-            raise LedgerError(str(self.path), str(error), "make room, or name another ledger") from error
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException as error:
-            self._connection.rollback()
-            if isinstance(error, sqlite3.Error):
-                raise LedgerError(str(self.path), str(error), "make room, or name another ledger") from error
-            raise
-        self._execute("COMMIT")
+
+_BEGUN: Final = (
+    *("tap", "selection", "shard", "metadata", "store", "policy", "policy_sha256", "roots"),
+    *("tool_version", "started"),
+)
 
 
 def verdict_key(parts: Iterable[str | None]) -> str:
@@ -347,21 +306,97 @@ def verdict_key(parts: Iterable[str | None]) -> str:
     return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
 
 
-def _row(judgement: Judgement) -> tuple[str, str | None, str, str, str | None]:
-    evidence = json.dumps(judgement.evidence, sort_keys=True) if judgement.evidence is not None else None
+def _row(judgement: Judgement) -> tuple[str | None, ...]:
+    evidence, bundles = judgement.evidence, judgement.bundles
     return (
         judgement.outcome.value,
         judgement.gives,
-        ",".join(dict.fromkeys(judgement.codes)),
+        ",".join(judgement.codes),
         json.dumps(judgement.findings),
-        evidence,
+        json.dumps(evidence, sort_keys=True) if evidence is not None else None,
+        json.dumps(bundles) if bundles is not None else None,
     )
 
 
-def _judgement(row: sqlite3.Row) -> Judgement:
-    evidence = json.loads(row["evidence"]) if row["evidence"] is not None else None
-    findings = tuple((code, detail) for code, detail in json.loads(row["findings"]))
-    return Judgement(Outcome(row["outcome"]), row["gives"], findings, evidence)
+def _text(text: str) -> str:
+    """Return what SQLite can hold; a path can have bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+# What is read may have been written by anybody: a value that none of ours can be is a ValueError.
+
+
+def _run(row: sqlite3.Row) -> Run:
+    values = dict(row)
+    for moment in (row["started"], row["finished"]):
+        if moment is not None and datetime.fromisoformat(moment).tzinfo is None:
+            raise ValueError(f"{moment[:40]!r} is not a time in UTC")
+    return Run(**values | {"notes": _strings(row["notes"])})
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    gives, evidence, bundles = row["gives"], row["evidence"], row["bundles"]
+    line = row["line"]
+    if row["place"] < 0 or row["rebuild"] < 0 or (line is not None and line < 1):
+        raise ValueError("a number that counts nothing")
+    judgement = Judgement(
+        Outcome(row["outcome"]),
+        Gives(gives).value if gives is not None else None,
+        _findings(row["findings"]),
+        _evidence(evidence) if evidence is not None else None,
+        _strings(bundles) if bundles is not None else None,
+    )
+    return Entry(
+        row["formula"],
+        row["place"],
+        row["version"],
+        row["rebuild"],
+        row["tag"],
+        row["file_name"],
+        Digest("sha256", row["sha256"]).value,
+        row["path"],
+        line,
+        row["verdict"],
+        judgement,
+    )
+
+
+def _findings(text: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    for item in _list(text):
+        match item:
+            case [str(code), str(detail)] if _CODE.fullmatch(code):
+                found.append((code, detail))
+            case _:
+                raise ValueError("not a list of codes and details")
+    return tuple(found)
+
+
+def _evidence(text: str) -> Evidence:
+    match _parse(text):
+        case dict() as document if all(v is None or isinstance(v, str | int) for v in document.values()):
+            return document
+        case _:
+            raise ValueError("not an object of plain values, in JSON")
+
+
+def _strings(text: str) -> tuple[str, ...]:
+    found = _list(text)
+    if not all(isinstance(item, str) for item in found):
+        raise ValueError("not a list of strings")
+    return tuple(found)
+
+
+def _list(text: str) -> list[Any]:
+    match _parse(text):
+        case list() as document:
+            return document
+        case _:
+            raise ValueError("not a list, in JSON")
+
+
+def _parse(text: str) -> object:
+    return strictjson.loads(text.encode(), _MAX_JSON_BYTES)
 
 
 def _now() -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from brew_provenance.audit.ledger import Entry, Ledger, Run
-from brew_provenance.findings import REASONS
+from brew_provenance.findings import REASONS, Severity
 from brew_provenance.reports.sarif import Result, document
 from brew_provenance.reports.text import printable
 from brew_provenance.verdict import Outcome
@@ -22,45 +23,57 @@ SHOWN: Final = 50
 SARIF_RESULTS: Final = 5_000
 """Results of one run that GitHub shows."""
 
+_BY_GRAVITY: Final = (Outcome.REJECTED, Outcome.UNATTESTED, Outcome.UNRESOLVED)
+_DECISIVE: Final = {Outcome.REJECTED: Severity.REJECT, Outcome.UNRESOLVED: Severity.UNRESOLVED}
+
 
 def text(ledger: Ledger, run: Run) -> Iterator[str]:
     """Yield a summary: counts by outcome, by tag and by reason, and the worst bottles by name."""
     found = _Summary(ledger, run)
-    yield f"{printable(run.tap)}: {found.bottles:,} bottles, audited {run.started} to {run.finished}\n"
+    part = f" ({printable(part_of(run))})" if part_of(run) else ""
+    yield f"{printable(run.tap)}: {found.bottles:,} bottles{part}, audited {_period(run)}\n"
     yield from (f"  {count:>8,}  {outcome.value}\n" for outcome, count in found.outcomes())
     yield "\n"
     for tag, counts in sorted(found.by_tag.items()):
         said = ", ".join(f"{counts[outcome]:,} {outcome.value}" for outcome in Outcome if counts[outcome])
         yield f"  {printable(tag):<16} {said}\n"
-    for code, count in found.codes.most_common():
-        yield f"\n  {code}: {count:,}\n      {REASONS[code].means}\n" if code in REASONS else ""
+    for code, count in found.reasons():
+        yield f"\n  {code}: {count:,}\n      {_means(code)}\n"
     for entry in found.worst:
-        yield f"\n  {entry.judgement.outcome.value}  {printable(_name(entry))}  {_codes(entry)}"
-    yield _more(found) + "\n" if found.worst else ""
+        yield f"\n  {entry.judgement.outcome.value}  {printable(entry.name)}  {_codes(entry)}"
+    if found.worst:
+        yield f"{_more(found)}\n"
+    yield from (f"\nnote: {printable(note)}" for note in run.notes)
+    yield "\n" if run.notes else ""
     yield f"\npolicy: {printable(run.policy)}\nattestations: {printable(run.store)}\n"
     yield f"formulae: {printable(run.metadata)}\n"
 
 
 def markdown(ledger: Ledger, run: Run) -> Iterator[str]:
-    """Yield the same for a job summary or an issue."""
+    """Yield the same for a job summary or an issue; what others wrote stands in code spans."""
     found = _Summary(ledger, run)
-    yield f"## Build provenance of {_escaped(run.tap)}\n\n{found.bottles:,} bottles, {run.finished}\n\n"
+    yield f"## Build provenance of {code_span(run.tap)}\n\n"
+    part = f" ({code_span(part_of(run))})" if part_of(run) else ""
+    yield f"{found.bottles:,} bottles{part}, audited {_period(run)}\n\n"
     yield "| outcome | bottles |\n| --- | ---: |\n"
     yield from (f"| {outcome.value} | {count:,} |\n" for outcome, count in found.outcomes())
     if found.codes:
         yield "\n| reason | bottles | means |\n| --- | ---: | --- |\n"
-    for code, count in found.codes.most_common():
-        yield f"| `{code}` | {count:,} | {REASONS[code].means if code in REASONS else ''} |\n"
+    for code, count in found.reasons():
+        yield f"| {code_span(code)} | {count:,} | {_means(code)} |\n"
     if found.worst:
         yield "\n| bottle | outcome | reasons |\n| --- | --- | --- |\n"
     for entry in found.worst:
-        yield f"| {_escaped(_name(entry))} | {entry.judgement.outcome.value} | {_codes(entry)} |\n"
+        yield f"| {code_span(entry.name)} | {entry.judgement.outcome.value} | {_codes(entry)} |\n"
     yield _more(found)
+    if run.notes:
+        yield "\n"
+    yield from (f"* {code_span(note)}\n" for note in run.notes)
 
 
 def json_document(ledger: Ledger, run: Run) -> Iterator[str]:
-    """Yield one JSON document: the run, counts, and every bottle."""
-    head = {"schemaVersion": SCHEMA_VERSION, "run": _run(run)}
+    """Yield one JSON document (`schemas/audit-v1.schema.json`): the run, counts, and every bottle."""
+    head = {"schemaVersion": SCHEMA_VERSION, "run": run_object(run)}
     head["summary"] = {outcome.value: count for outcome, count in ledger.counts(run.id).items()}
     yield json.dumps(head, ensure_ascii=True)[:-1] + ', "bottles": ['
     for number, entry in enumerate(ledger.entries(run.id)):
@@ -69,17 +82,15 @@ def json_document(ledger: Ledger, run: Run) -> Iterator[str]:
 
 
 def json_lines(ledger: Ledger, run: Run) -> Iterator[str]:
-    """Yield a JSON object for each bottle."""
+    """Yield a JSON object for each bottle, of the same schema's `bottle` with its version."""
     for entry in ledger.entries(run.id):
         yield json.dumps({"schemaVersion": SCHEMA_VERSION, **_bottle(entry)}, ensure_ascii=True) + "\n"
 
 
 def sarif(ledger: Ledger, run: Run) -> Iterator[str]:
     """Yield SARIF 2.1.0 of the bottles that are not verified, the worst first, as many as GitHub shows."""
-    order = (Outcome.REJECTED, Outcome.UNATTESTED, Outcome.UNRESOLVED)
-    wrong = [entry for entry in ledger.entries(run.id) if entry.judgement.outcome in order]
-    wrong.sort(key=lambda entry: order.index(entry.judgement.outcome))
-    yield document([_result(entry) for entry in wrong[:SARIF_RESULTS]])
+    wrong = (entry for outcome in _BY_GRAVITY for entry in ledger.entries(run.id, outcome))
+    yield document([_result(entry) for entry in islice(wrong, SARIF_RESULTS)])
 
 
 FORMATS: Final[Mapping[str, Callable[[Ledger, Run], Iterator[str]]]] = {
@@ -92,18 +103,44 @@ FORMATS: Final[Mapping[str, Callable[[Ledger, Run], Iterator[str]]]] = {
 """How a run can be reported; each yields pieces of text, ASCII only."""
 
 
+def run_object(run: Run) -> Mapping[str, object]:
+    """Return a run as JSON shows it."""
+    return {
+        "tap": run.tap,
+        "selection": run.selection or None,
+        "shard": run.shard or None,
+        "formulae": run.metadata,
+        "store": run.store,
+        "policy": {"name": run.policy, "sha256": run.policy_sha256},
+        "trustedRoots": run.roots.split(","),
+        "tool": {"name": "brew-provenance", "version": run.tool_version},
+        "started": run.started,
+        "finished": run.finished,
+        "notes": list(run.notes),
+    }
+
+
+def part_of(run: Run) -> str:
+    """Say what of the tap a run covers; nothing when it is all of it."""
+    limits = (run.selection, f"shard {run.shard}" if run.shard else "")
+    return ", ".join(limit for limit in limits if limit)
+
+
+def code_span(text: str) -> str:
+    """Return anything as a code span that can stand in a cell of a table: no mention, link or markup."""
+    return f"`{printable(text).replace('`', chr(92) + 'x60').replace('|', chr(92) + 'x7c') or ' '}`"
+
+
 class _Summary:
     def __init__(self, ledger: Ledger, run: Run) -> None:
         self.by_tag: dict[str, Counter[Outcome]] = {}
         self.codes: Counter[str] = Counter()
         self.worst: list[Entry] = []
-        self.wrong = 0
         for entry in ledger.entries(run.id):
             outcome = entry.judgement.outcome
             self.by_tag.setdefault(entry.tag, Counter())[outcome] += 1
             if outcome is not Outcome.VERIFIED:
-                self.codes.update(set(entry.judgement.codes))
-                self.wrong += 1
+                self.codes.update(entry.judgement.codes)
             if outcome is Outcome.REJECTED and len(self.worst) < SHOWN:
                 self.worst.append(entry)
         self.counts: Counter[Outcome] = sum(self.by_tag.values(), Counter())
@@ -112,35 +149,27 @@ class _Summary:
     def outcomes(self) -> Iterator[tuple[Outcome, int]]:
         return ((outcome, self.counts[outcome]) for outcome in Outcome if self.counts[outcome])
 
+    def reasons(self) -> list[tuple[str, int]]:
+        """Return codes and how many bottles have each, the most frequent first."""
+        return sorted(self.codes.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _period(run: Run) -> str:
+    return f"{printable(run.started)} to {printable(run.finished or '?')}"
+
+
+def _means(code: str) -> str:
+    """Say what a code means; a newer version may have written one that this one does not know."""
+    return REASONS[code].means if code in REASONS else "See `brew-provenance reasons` of a newer version."
+
 
 def _more(found: _Summary) -> str:
     more = found.counts[Outcome.REJECTED] - len(found.worst)
     return f"\n  and {more:,} more\n" if more else ""
 
 
-def _name(entry: Entry) -> str:
-    return entry.file_name or f"{entry.formula} ({entry.tag})"
-
-
 def _codes(entry: Entry) -> str:
-    return ", ".join(dict.fromkeys(entry.judgement.codes)) or "no attestation"
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|" else letter for letter in printable(text))
-
-
-def _run(run: Run) -> Mapping[str, object]:
-    return {
-        "tap": run.tap,
-        "formulae": run.metadata,
-        "store": run.store,
-        "policy": {"name": run.policy, "sha256": run.policy_sha256},
-        "trustedRoots": run.roots.split(","),
-        "tool": {"name": "brew-provenance", "version": run.tool_version},
-        "started": run.started,
-        "finished": run.finished,
-    }
+    return ", ".join(entry.judgement.codes) or "no attestation"
 
 
 def _bottle(entry: Entry) -> Mapping[str, object]:
@@ -158,11 +187,19 @@ def _bottle(entry: Entry) -> Mapping[str, object]:
         "gives": judgement.gives,
         "findings": [{"code": code, "detail": detail} for code, detail in judgement.findings],
         "evidence": judgement.evidence,
+        "bundles": judgement.bundles,
     }
 
 
 def _result(entry: Entry) -> Result:
     judgement = entry.judgement
-    rule = judgement.codes[0] if judgement.codes else judgement.outcome.value
     details = "; ".join(f"{code}: {detail}" for code, detail in judgement.findings)
-    return Result(judgement.outcome, rule, _name(entry), details, entry.path, entry.line, entry.sha256)
+    return Result(judgement.outcome, _rule(entry), entry.name, details, entry.path, entry.line, entry.sha256)
+
+
+def _rule(entry: Entry) -> str:
+    """Return the code that decided; the outcome itself where there is none that is known."""
+    outcome = entry.judgement.outcome
+    wanted = _DECISIVE.get(outcome)
+    known = (code for code in entry.judgement.codes if code in REASONS)
+    return next((code for code in known if REASONS[code].severity is wanted), outcome.value)

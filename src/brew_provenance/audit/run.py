@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
+import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
 import brew_provenance
-from brew_provenance.appraise import Candidate, answer, appraise, appraise_bundle, decide
-from brew_provenance.audit.ledger import AuditedBottle, Judgement, Ledger, verdict_key
-from brew_provenance.bottle import Bottle, Digest
-from brew_provenance.bundle import Bundle, read_bundle
+from brew_provenance import strictjson
+from brew_provenance.appraise import answer, decide
+from brew_provenance.audit.ledger import (
+    MAX_INTEGER,
+    AuditedBottle,
+    Evidence,
+    Judgement,
+    Ledger,
+    verdict_key,
+)
+from brew_provenance.audit.shard import Shard
+from brew_provenance.audit.workers import Pending, SignedBundle, Workers
+from brew_provenance.bottle import Bottle, BottleTag, Digest
+from brew_provenance.bundle import MAX_BUNDLE_BYTES, Bundle
 from brew_provenance.findings import Finding
 from brew_provenance.formula import Formula, UnnamedBottle
 from brew_provenance.policy import Policy
@@ -28,8 +37,11 @@ from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
 CHUNK: Final = 1_000
 """Bottles that are looked up and recorded together: memory and what a kill can lose."""
 
-PART: Final = 250
-"""Bottles that one worker judges at a time."""
+MAX_TEXT: Final = 2_000
+"""Characters of a detail or a claim that are recorded; those of hostile bundles could be millions."""
+
+MAX_NOTES: Final = 100
+"""Different notes of a store that are kept."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,9 @@ class Subject:
 
     formula: Formula
     bottle: Bottle | UnnamedBottle
+
+    place: int = 0
+    """Its place among the bottles that the formula declares, counted from 0."""
 
     @property
     def question(self) -> Question:
@@ -77,25 +92,43 @@ class Progress:
 
     outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
 
+    notes: dict[str, None] = field(default_factory=dict)
+    """What the store had to say beside its answers, in the order of its saying so."""
 
-def plan(formulae: Iterable[Formula], tags: Sequence[str] = ()) -> Iterator[Subject]:
-    """Yield every bottle of `formulae`, or those for some tags, as they are written."""
+
+def plan(
+    formulae: Iterable[Formula], tags: Sequence[str] = (), shard: Shard | None = None
+) -> Iterator[Subject]:
+    """Yield every bottle of `formulae`, or those for some tags or of one shard, as they are written.
+
+    A tag is meant however it is spelt; what is not one in a formula is for none of `tags`.
+    """
     numbers = count()
+    wanted = {BottleTag.parse(tag) for tag in tags}
     for formula in formulae:
+        if shard is not None and not shard.holds(formula.name):
+            continue
         bottles: list[Bottle | UnnamedBottle] = [*formula.bottles, *formula.unnamed]
-        for bottle in bottles:
-            if not tags or bottle.tag in tags:
-                yield Subject(next(numbers), formula, bottle)
+        for place, bottle in enumerate(bottles):
+            if not wanted or _parse_tag(bottle.tag) in wanted:
+                yield Subject(next(numbers), formula, bottle, place)
+
+
+def _parse_tag(text: str) -> BottleTag | None:
+    try:
+        return BottleTag.parse(text)
+    except ValueError:
+        return None
 
 
 class Auditor:
     """Judges a plan under one policy and under some trusted roots."""
 
     def __init__(self, policy: Policy, roots: Sequence[TrustedRoot], workers: int | None = None) -> None:
-        """Use `workers` processes: as many as there are cores when it is None."""
+        """Use `workers` processes: as many as there are cores for this one when it is None."""
         self._policy = policy
         self._roots = tuple(roots)
-        self._workers = workers or os.cpu_count() or 1
+        self._workers = workers or _cores()
         self._rules = (
             brew_provenance.__version__,
             policy.sha256,
@@ -115,26 +148,28 @@ class Auditor:
         """Judge all of `subjects` and record them in `ledger`, chunk by chunk.
 
         What the ledger has an answer and a verdict for is not asked for and not judged again; the store is
-        asked for everything when `refresh`. While one chunk is judged the next is looked up.
+        asked for everything when `refresh`. While one chunk is verified the next is looked up. Raises
+        LedgerError, WorkerDiedError, and TrustError for roots that cannot be used; what was recorded until
+        then stays.
         """
         done = Progress()
-        # Its processes start when the first part is handed to it.
-        pool = ProcessPoolExecutor(
-            self._workers,
-            multiprocessing.get_context("spawn"),
-            initializer=_begin,
-            initargs=(self._roots, self._policy, store.name),
-        )
-        try:
+        basis = Basis(self._roots, self._policy, store.name)
+        with Workers(self._workers, self._roots, self._policy) as workers:
             under_way: deque[_Chunk] = deque()
+
+            def settle() -> None:
+                chunk = under_way.popleft()
+                self._settle(chunk, basis, ledger, run, done)
+                workers.release(chunk.pending, {subject.bottle.digest.value for subject in chunk.subjects})
+                done.bundles = workers.sent
+                progress(done)
+
             for subject_list in _chunks(subjects, CHUNK):
-                under_way.append(self._start(subject_list, store, ledger, pool, refresh=refresh))
+                under_way.append(self._start(subject_list, store, ledger, workers, refresh=refresh))
                 if len(under_way) > 1:
-                    self._settle(under_way.popleft(), store, ledger, run, done, progress)
+                    settle()
             while under_way:
-                self._settle(under_way.popleft(), store, ledger, run, done, progress)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+                settle()
         return done
 
     def _start(
@@ -142,11 +177,12 @@ class Auditor:
         subjects: Sequence[Subject],
         store: Store,
         ledger: Ledger,
-        pool: ProcessPoolExecutor,
+        workers: Workers,
         *,
         refresh: bool,
     ) -> _Chunk:
-        digests = list(dict.fromkeys(subject.bottle.digest for subject in subjects))
+        """Look up what the ledger does not know, and have the bundles verified."""
+        digests = dict.fromkeys(subject.bottle.digest for subject in subjects)
         remembered = {} if refresh else ledger.answers(store.name, digests)
         keys = {
             subject.number: self._key(subject, remembered[subject.bottle.digest], ())
@@ -154,43 +190,46 @@ class Auditor:
             if subject.bottle.digest in remembered
         }
         known = ledger.outcomes(list(dict.fromkeys(keys.values())))
-        open_ = [subject for subject in subjects if keys.get(subject.number) not in known]
-        wanted = list(dict.fromkeys(subject.bottle.digest for subject in open_))
-        answers = store.resolve(wanted, fresh=refresh)
-        named = {digest: _name_bundles(answer_) for digest, answer_ in answers.items()}
-        for subject in open_:
-            found = named[subject.bottle.digest]
-            keys[subject.number] = self._key(subject, found.bundles, found.faults)
-        if refresh:
-            known |= ledger.outcomes([keys[subject.number] for subject in open_])
-        to_judge = [subject for subject in open_ if keys[subject.number] not in known]
-        parts = [pool.submit(_judge_part, _part(some, answers, named)) for some in _chunks(to_judge, PART)]
-        whole = {digest: found.bundles for digest, found in named.items() if not found.faults}
-        return _Chunk(subjects, keys, known, whole, parts)
+        asked = [subject for subject in subjects if keys.get(subject.number) not in known]
+        wanted = list(dict.fromkeys(subject.bottle.digest for subject in asked))
+        answers = store.resolve(wanted, fresh=refresh) if wanted else {}
+        # One bundle often speaks for many digests.
+        names: dict[bytes, str] = {}
+        found = {digest: _read_answer(digest, answer_, names) for digest, answer_ in answers.items()}
+        for subject in asked:
+            of_it = found[subject.bottle.digest]
+            keys[subject.number] = self._key(subject, list(of_it.bundles), of_it.faults)
+        known |= ledger.outcomes(list(dict.fromkeys(keys[subject.number] for subject in asked)))
+        to_judge = [subject for subject in asked if keys[subject.number] not in known]
+        pending = workers.verify(
+            bundle
+            for subject in to_judge
+            if not subject.findings
+            for bundle in found[subject.bottle.digest].bundles.values()
+        )
+        return _Chunk(subjects, keys, known, found, to_judge, pending)
 
-    def _settle(  # noqa: PLR0913, PLR0917 - the parts of a run
-        self,
-        chunk: _Chunk,
-        store: Store,
-        ledger: Ledger,
-        run: int,
-        done: Progress,
-        progress: Callable[[Progress], None],
-    ) -> None:
-        judged: dict[int, Judgement] = {}
-        for part in chunk.parts:
-            judgements, bundles = part.result()
-            judged |= judgements
-            done.bundles += bundles
-        verdicts = {chunk.keys[number]: judgement for number, judgement in judged.items()}
-        for subject in chunk.subjects:
-            key = chunk.keys[subject.number]
-            done.outcomes[verdicts[key].outcome if key in verdicts else chunk.known[key]] += 1
+    def _settle(self, chunk: _Chunk, basis: Basis, ledger: Ledger, run: int, done: Progress) -> None:
+        """Judge and record a chunk."""
+        verdicts: dict[str, Judgement] = {}
+        for subject in chunk.to_judge:
+            found = chunk.found[subject.bottle.digest]
+            verdict = _judge(subject, found, chunk.pending, basis)
+            verdicts[chunk.keys[subject.number]] = summarise(
+                verdict, found.bundles if found.is_whole else None
+            )
         bottles = [_audited(subject, chunk.keys[subject.number]) for subject in chunk.subjects]
-        ledger.record(run, store.name, chunk.answers, verdicts, bottles)
+        answers = {digest: list(found.bundles) for digest, found in chunk.found.items() if found.is_whole}
+        with ledger.transaction():
+            ledger.record(run, basis.store, answers, verdicts, bottles)
+        for bottle in bottles:
+            key = bottle.key
+            done.outcomes[verdicts[key].outcome if key in verdicts else chunk.known[key]] += 1
         done.bottles += len(bottles)
-        done.judged += len(judged)
-        progress(done)
+        done.judged += len(chunk.to_judge)
+        for note in (note for found in chunk.found.values() for note in found.notes):
+            if len(done.notes) < MAX_NOTES:
+                done.notes[note] = None
 
     def _key(self, subject: Subject, bundles: Sequence[str], faults: Sequence[Finding]) -> str:
         why = (f"{finding.code} {finding.detail}" for finding in faults)
@@ -198,108 +237,85 @@ class Auditor:
 
 
 @dataclass(frozen=True)
+class _Found:
+    """A store's answer for one digest."""
+
+    bundles: Mapping[str, SignedBundle]
+    """Each once, by their names and in the order of these: two stores can list them differently."""
+
+    own: tuple[Finding, ...]
+    """What is found about the answer as such, notes included; faults among them decide."""
+
+    unreadable: tuple[Assessment, ...]
+    """Those of its candidates that are no bundles."""
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """What keeps it from being a whole answer."""
+        unreadable = (fault for assessment in self.unreadable for fault in assessment.faults)
+        return (*(finding for finding in self.own if finding.is_fault), *unreadable)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it says all that the store has."""
+        return not self.faults
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the store has to say beside its answer."""
+        return tuple(_cut(finding.detail) for finding in self.own if not finding.is_fault)
+
+
+@dataclass(frozen=True)
 class _Chunk:
     subjects: Sequence[Subject]
     keys: Mapping[int, str]
     known: Mapping[str, Outcome]
-    answers: Mapping[Digest, Sequence[str]]
-    """What the store answered in whole."""
-
-    parts: Sequence[Future[tuple[dict[int, Judgement], int]]]
-
-
-@dataclass(frozen=True)
-class _Named:
-    """A store's answer, its bundles by the digests of their bytes."""
-
-    bundles: tuple[str, ...]
-    faults: tuple[Finding, ...]
-    """What keeps it from being a whole answer."""
+    found: Mapping[Digest, _Found]
+    to_judge: Sequence[Subject]
+    pending: Mapping[tuple[str, tuple[Digest, ...]], Pending]
 
 
-def _name_bundles(answer_: Answer) -> _Named:
-    bundles = [item.bundle.raw for item in answer_.candidates if isinstance(item.bundle, Bundle)]
-    faults = [finding for finding in answer_.findings if finding.is_fault]
-    faults += (item.bundle for item in answer_.candidates if isinstance(item.bundle, Finding))
-    return _Named(tuple(hashlib.sha256(raw).hexdigest() for raw in bundles), tuple(faults))
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What a worker is sent: bottles, and the bundles that speak for them, each once."""
-
-    asked: Sequence[tuple[int, Question, tuple[Finding, ...], tuple[str, ...]]]
-    """Number, question, what is known, and the names of the bundles."""
-
-    bundles: Mapping[str, bytes]
-
-
-def _part(
-    subjects: Sequence[Subject], answers: Mapping[Digest, Answer], named: Mapping[Digest, _Named]
-) -> _Part:
-    asked = []
-    bundles: dict[str, bytes] = {}
-    for subject in subjects:
-        digest = subject.bottle.digest
-        found = named[digest]
-        raw = [item.bundle.raw for item in answers[digest].candidates if isinstance(item.bundle, Bundle)]
-        bundles |= zip(found.bundles, raw, strict=True)
-        asked.append((subject.number, subject.question, (*subject.findings, *_weigh(found)), found.bundles))
-    return _Part(asked, bundles)
-
-
-def _weigh(found: _Named) -> tuple[Finding, ...]:
-    """Return the faults of an answer as they weigh: none of them, where there is a bundle to judge."""
-    return () if found.bundles else found.faults
-
-
-class _Worker:
-    """What a worker process keeps."""
-
-    def __init__(self, roots: Sequence[TrustedRoot], policy: Policy, store: str) -> None:
-        from brew_provenance.verify import Verifier  # noqa: PLC0415 - not for the process that waits
-
-        self.verifier = Verifier(roots)
-        self.basis = Basis(tuple(roots), policy, store)
-
-
-_worker: _Worker | None = None
-
-
-def _begin(roots: Sequence[TrustedRoot], policy: Policy, store: str) -> None:
-    global _worker  # noqa: PLW0603 - what an initializer is for
-    _worker = _Worker(roots, policy, store)
-
-
-def _judge_part(part: _Part) -> tuple[dict[int, Judgement], int]:
-    """Judge a part in a worker process; returns judgements by number, and how many bundles were verified."""
-    if _worker is None:
-        raise RuntimeError("the worker was not begun")
-    appraised: dict[str, Assessment] = {}
-    judgements = {}
-    for number, question, findings, names in part.asked:
-        assessed = [_appraise(name, part.bundles[name], question, _worker, appraised) for name in names]
-        judgements[number] = summarise(decide(question, assessed, _worker.basis, findings))
-    return judgements, len(part.bundles)
-
-
-def _appraise(
-    name: str, raw: bytes, question: Question, worker: _Worker, appraised: dict[str, Assessment]
-) -> Assessment:
-    if name not in appraised:
-        candidate = Candidate(name, read_bundle(raw))
+def _read_answer(digest: Digest, answer_: Answer, names: dict[bytes, str]) -> _Found:
+    """Sort an answer; `names` are those of the bundles that were seen before, by their bytes."""
+    bundles = {}
+    unreadable = []
+    for candidate in answer_.candidates:
         bundle = candidate.bundle
-        if isinstance(bundle, Bundle) and bundle.payload_type is None:
-            # A signature over a message is about one artifact alone.
-            return appraise(question, [candidate], worker.verifier, worker.basis).assessments[0]
-        appraised[name] = appraise_bundle(
-            candidate, question.predicate_type, worker.verifier, worker.basis.policy
-        )
-    return answer(question, appraised[name])
+        if isinstance(bundle, Finding):
+            unreadable.append(Assessment(candidate.source, (bundle,)))
+            continue
+        if bundle.raw not in names:
+            names[bundle.raw] = bundle_name(bundle)
+        name = names[bundle.raw]
+        bundles[name] = SignedBundle(name, bundle.raw, () if bundle.payload_type is not None else (digest,))
+    return _Found(dict(sorted(bundles.items())), answer_.findings, tuple(unreadable))
 
 
-def summarise(verdict: Verdict) -> Judgement:
-    """Return the part of a verdict that a ledger keeps."""
+def bundle_name(bundle: Bundle) -> str:
+    """Return what is the same for a bundle however a store lays out its JSON.
+
+    It is the sha256 of the JSON in ASCII without white space, the keys of each object in their order.
+    """
+    document = strictjson.loads(bundle.raw, MAX_BUNDLE_BYTES)
+    return hashlib.sha256(json.dumps(document, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+
+
+def _judge(
+    subject: Subject,
+    found: _Found,
+    pending: Mapping[tuple[str, tuple[Digest, ...]], Pending],
+    basis: Basis,
+) -> Verdict:
+    question, known = subject.question, (*subject.findings, *found.own)
+    assessed: list[Assessment] = []
+    if not subject.findings:
+        assessed += (answer(question, pending[bundle.key].get()) for bundle in found.bundles.values())
+    return decide(question, [*assessed, *found.unreadable], basis, known)
+
+
+def summarise(verdict: Verdict, bundles: Iterable[str] | None) -> Judgement:
+    """Return the part of a verdict that a ledger keeps, with all bundles that the store has."""
     best = verdict.best
     verified = verdict.outcome is Outcome.VERIFIED
     findings = best.notes if verified and best is not None else verdict.faults
@@ -307,17 +323,18 @@ def summarise(verdict: Verdict) -> Judgement:
     return Judgement(
         verdict.outcome,
         gives,
-        tuple((finding.code, finding.detail) for finding in findings),
+        tuple((finding.code, _cut(finding.detail)) for finding in findings),
         _evidence(best) if best is not None else None,
+        tuple(bundles) if bundles is not None else None,
     )
 
 
-def _evidence(best: Assessment) -> Mapping[str, str | int | None] | None:
+def _evidence(best: Assessment) -> Evidence | None:
     evidence = best.evidence
     if evidence is None:
         return None
     claims = evidence.claims
-    return {
+    found = {
         "bundle": best.source,
         "signer": claims.identity,
         "source": claims.source_repository_uri,
@@ -328,18 +345,23 @@ def _evidence(best: Assessment) -> Mapping[str, str | int | None] | None:
         "trigger": claims.build_trigger,
         "signed": min(verified.time for verified in evidence.times).isoformat() if evidence.times else None,
         "log": evidence.log_entry.log_id,
-        "logIndex": evidence.log_entry.index,
         "subject": best.subject.name if best.subject is not None else None,
     }
+    texts = {name: _cut(value) if value is not None else None for name, value in found.items()}
+    return texts | {"logIndex": evidence.log_entry.index}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... ({len(text)} characters)"
 
 
 def _audited(subject: Subject, key: str) -> AuditedBottle:
     bottle, formula = subject.bottle, subject.formula
     return AuditedBottle(
-        subject.number,
         formula.name,
+        subject.place,
         formula.version,
-        bottle.rebuild,
+        min(bottle.rebuild, MAX_INTEGER),
         bottle.tag,
         str(bottle.file_name) if isinstance(bottle, Bottle) else None,
         bottle.digest.value,
@@ -359,3 +381,10 @@ def _chunks(subjects: Iterable[Subject], size: int) -> Iterator[list[Subject]]:
         chunk.append(subject)
     if chunk:
         yield chunk
+
+
+def _cores() -> int:
+    """Return how many processes can run at once: a container can have fewer cores than its machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
 from platformdirs import user_data_path
 
 import brew_provenance
-from brew_provenance.audit import report
+from brew_provenance.audit import changes, report
+from brew_provenance.audit.compare import ALARMS, compare_runs
 from brew_provenance.audit.ledger import Ledger, Run
+from brew_provenance.audit.merge import merge
 from brew_provenance.audit.run import Auditor, Progress, plan
+from brew_provenance.audit.shard import Shard
 from brew_provenance.cli import options
 from brew_provenance.cli.sources import Sources, options_of_one_tap
-from brew_provenance.errors import InputError, NothingMatchedError
+from brew_provenance.errors import InputError, NothingMatchedError, UsageError
+from brew_provenance.formula import Formula
 from brew_provenance.targets import find_formulae, full_name
 from brew_provenance.verdict import Outcome, worst_of
+
+_INTERRUPTED = 130
 
 _LEDGER = click.option(
     "--ledger",
@@ -28,7 +35,12 @@ _LEDGER = click.option(
     help="The ledger, an SQLite file. [default: one a tap, in the folder for data]",
 )
 _TAP = click.argument("tap", metavar="USER/REPO")
-_FORMAT = options.output_format("text", "markdown", "json", "jsonl", "sarif")
+_WHICH_TAP = click.option(
+    "--tap",
+    metavar="USER/REPO",
+    help="The tap, where a ledger has audits of several. [default: the last one]",
+)
+_FORMAT = options.output_format(*report.FORMATS)
 
 
 class _TapFirst(click.Group):
@@ -58,6 +70,7 @@ def command() -> None:
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="Audit bottles for this tag only. Repeatable."
 )
+@click.option("--shard", metavar="I/N", help="Audit the I-th of N parts, for `audit merge` to put together.")
 @click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Processes. [default: one a core]")
 @options.quiet
 @_FORMAT
@@ -68,6 +81,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     ledger_file: Path | None,
     names: Sequence[str],
     tags: Sequence[str],
+    shard: str | None,
     workers: int | None,
     quiet: bool,
     output_format: str,
@@ -80,51 +94,56 @@ def run(  # noqa: PLR0913 - one parameter an option
     again; --refresh asks the store for all of it. An audit that was interrupted goes on where it was.
 
     Exits with 0 when every bottle is verified, 3 when one is rejected, 4 when one has no attestation, and 5
-    when something could not be found out.
+    when something could not be found out; with 0 also for a shard that none of the tap's bottles is in.
     """
-    source = sources.tap_for(None)(sources.tap)
-    for tag in tags:
-        options.parse_tag(tag)
-    ledger_file = ledger_file or _default_ledger(sources.tap)
-    named = [full_name(name, sources.tap) for name in names]
-    formulae = find_formulae(sources.tap_for(None), named) if named else source.formulae()
-    policy, roots = sources.policy_for(sources.tap), sources.roots()
-    store = sources.plain_store_for(sources.tap)
-    with Ledger(ledger_file, create=True) as ledger, options.counter("bottles") as count:
+    tap = sources.tap
+    wanted = dict.fromkeys(str(options.parse_tag(tag)) for tag in tags)
+    part = _parse_shard(shard)
+    source = sources.tap_for(None)(tap)
+    named = [_of_tap(name, tap) for name in names]
+    # What was named is looked for before anything is written.
+    found = list(find_formulae(sources.tap_for(None), named)) if named else None
+    offered = _Offered(source.formulae() if found is None else found, tap)
+    policy, roots = sources.policy_for(tap), sources.roots()
+    store = sources.plain_store_for(tap)
+    with Ledger(ledger_file or _default_ledger(tap, make=True), create=True) as ledger:
         number = ledger.begin(
             Run(
-                0,
-                sources.tap,
-                source.name,
-                store.name,
-                policy.name,
-                policy.sha256,
-                ",".join(sorted(root.sha256 for root in roots)),
-                brew_provenance.__version__,
-                datetime.now(UTC).isoformat(timespec="seconds"),
-                None,
+                id=0,
+                tap=tap,
+                metadata=source.name,
+                store=store.name,
+                policy=policy.name,
+                policy_sha256=policy.sha256,
+                roots=",".join(sorted(root.sha256 for root in roots)),
+                tool_version=brew_provenance.__version__,
+                started=datetime.now(UTC).isoformat(timespec="seconds"),
+                selection=_selection(found, wanted),
+                shard=str(part or ""),
             )
         )
         try:
-            done = Auditor(policy, roots, workers).run(
-                plan(formulae, tags),
-                store,
-                ledger,
-                number,
-                refresh=sources.refresh,
-                progress=lambda so_far: count(so_far.bottles),
-            )
+            with options.counter("bottles") as count:
+                done = Auditor(policy, roots, workers).run(
+                    plan(offered, list(wanted), part),
+                    store,
+                    ledger,
+                    number,
+                    refresh=sources.refresh,
+                    progress=lambda so_far: count(so_far.bottles),
+                )
         except KeyboardInterrupt:
-            options.note(f"stopped; the same command goes on from what is in {ledger_file}")
-            raise
-        if not done.bottles:
+            options.note(f"stopped; the same command goes on from what is in {ledger.path}")
+            sys.exit(_INTERRUPTED)
+        if not done.bottles and not (part and offered.bottles):
             cause = "publishes no such bottle"
-            raise NothingMatchedError(sources.tap, cause, "name another tap, formula or tag")
-        ledger.finish(number)
+            raise NothingMatchedError(tap, cause, "name another tap, formula or tag")
+        notes = (*source.notes, *done.notes, *(root.note for root in roots if root.note))
+        ledger.finish(number, notes)
         if not quiet:
             options.note(_told(done))
-        _report(ledger, sources.tap, output_format, output_file)
-        sys.exit(worst_of(outcome for outcome, bottles in done.outcomes.items() if bottles).exit_code)
+        _report(ledger, ledger.run(number), output_format, output_file)
+    sys.exit(_exit_code(done.outcomes))
 
 
 @command.command("report")
@@ -134,23 +153,153 @@ def run(  # noqa: PLR0913 - one parameter an option
 @options.output
 def show(*, tap: str, ledger_file: Path | None, output_format: str, output_file: Path | None) -> None:
     """Report the last audit of a tap. Uses no network, and judges nothing anew."""
-    with Ledger(ledger_file or _default_ledger(tap.lower())) as ledger:
-        _report(ledger, tap.lower(), output_format, output_file)
+    tap = tap.lower()
+    with Ledger(ledger_file or _default_ledger(tap)) as ledger:
+        _report(ledger, ledger.last_run(tap), output_format, output_file)
 
 
-def _report(ledger: Ledger, tap: str, output_format: str, output_file: Path | None) -> None:
+@command.command("diff")
+@click.argument("old", type=options.PATH)
+@click.argument("new", type=options.PATH, required=False)
+@_WHICH_TAP
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice(ALARMS),
+    help="Exit with 3 for this alarm only. Repeatable. [default: for all]",
+)
+@click.option(
+    "--flag-day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="From this day on, in UTC, the tap attests all of its bottles.",
+)
+@options.output_format(*changes.FORMATS)
+@options.output
+def diff(  # noqa: PLR0913 - one parameter an option
+    *,
+    old: Path,
+    new: Path | None,
+    tap: str | None,
+    fail_on: Sequence[str],
+    flag_day: datetime | None,
+    output_format: str,
+    output_file: Path | None,
+) -> None:
+    """Say what changed from the last audit in the ledger OLD to the last one in NEW.
+
+    With one ledger: between its last two audits. Whether the store still has what it had is seen by an audit
+    with --refresh, or with a ledger of its own: any other one does not ask again.
+
+    Exits with 3 when there is an alarm, else with 0. What each means is said beside it.
+    """
+    day: date | None = flag_day.date() if flag_day else None
+    with ExitStack() as stack:
+        older = stack.enter_context(Ledger(old))
+        newer = stack.enter_context(Ledger(new)) if new is not None else older
+        after = newer.last_run(tap.lower() if tap else None)
+        before = older.last_run(after.tap) if new is not None else _run_before(older, after)
+        comparison = compare_runs((older, before), (newer, after), day)
+    wanted = fail_on or ALARMS
     with options.writing(output_file) as write:
-        for piece in report.FORMATS[output_format](ledger, ledger.last_run(tap)):
+        for piece in changes.FORMATS[output_format](comparison, wanted):
+            write(piece)
+    sys.exit(Outcome.REJECTED.exit_code if comparison.alarms(wanted) else 0)
+
+
+@command.command("merge")
+@click.argument("out", type=options.PATH)
+@click.argument("ledgers", type=options.PATH, nargs=-1, required=True, metavar="IN...")
+@_WHICH_TAP
+@_FORMAT
+@options.output
+def put_together(
+    *, out: Path, ledgers: Sequence[Path], tap: str | None, output_format: str, output_file: Path | None
+) -> None:
+    """Put the shards of an audit, a ledger each, together in the ledger OUT, and report it.
+
+    OUT may be there already, with audits in it. Exits as `audit run` does for the whole.
+    """
+    with ExitStack() as stack:
+        parts = [stack.enter_context(Ledger(ledger)) for ledger in ledgers]
+        whole = stack.enter_context(Ledger(out, create=True))
+        number = merge(whole, parts, tap.lower() if tap else None)
+        counts = whole.counts(number)
+        _report(whole, whole.run(number), output_format, output_file)
+    sys.exit(_exit_code(counts))
+
+
+class _Offered:
+    """The formulae of one tap out of all that a source has, and how many bottles those have that went by."""
+
+    def __init__(self, formulae: Iterable[Formula], tap: str) -> None:
+        self._formulae = formulae
+        self._tap = tap
+        self.bottles = 0
+
+    def __iter__(self) -> Iterator[Formula]:
+        for formula in self._formulae:
+            # A kit can hold several taps.
+            if formula.tap == self._tap:
+                self.bottles += len(formula.bottles) + len(formula.unnamed)
+                yield formula
+
+
+def _of_tap(name: str, tap: str) -> str:
+    """Return a formula's full name. Raises UsageError for one of another tap, whose policy is another."""
+    full = full_name(name, tap)
+    if full.rpartition("/")[0] != tap:
+        raise UsageError(f"--formula {name}", f"not of {tap}", "audit the other tap by itself")
+    return full
+
+
+def _parse_shard(text: str | None) -> Shard | None:
+    try:
+        return Shard.parse(text) if text is not None else None
+    except ValueError as error:
+        raise UsageError(f"--shard {text}", str(error), "write it as 2/4, for the second of four") from error
+
+
+def _selection(formulae: Sequence[Formula] | None, tags: Iterable[str]) -> str:
+    """Return what an audit is limited to, the same for the same limits in whatever order."""
+    names = sorted({formula.name for formula in formulae or ()})
+    limits = [*(f"formula {name}" for name in names), *(f"tag {tag}" for tag in sorted(tags))]
+    return ", ".join(limits)
+
+
+def _run_before(ledger: Ledger, run: Run) -> Run:
+    """Return the last run before `run` that has come to its end and covers the same."""
+    alike = [
+        other
+        for other in ledger.finished_runs(run.tap)
+        if other.id < run.id and (other.selection, other.shard) == (run.selection, run.shard)
+    ]
+    if not alike:
+        cause = f"only one audit of {run.tap} in it that could be compared has come to its end"
+        raise UsageError(str(ledger.path), cause, "audit the tap again, or name two ledgers")
+    return alike[-1]
+
+
+def _report(ledger: Ledger, run: Run, output_format: str, output_file: Path | None) -> None:
+    with options.writing(output_file) as write:
+        for piece in report.FORMATS[output_format](ledger, run):
             write(piece)
 
 
-def _default_ledger(tap: str) -> Path:
+def _default_ledger(tap: str, *, make: bool = False) -> Path:
     folder = user_data_path("brew-provenance") / "ledgers"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(str(folder), error.strerror or str(error), "name a file with --ledger") from error
     return folder / f"{tap.replace('/', '-')}.sqlite"
+
+
+def _exit_code(counts: Mapping[Outcome, int]) -> int:
+    """Return the exit code for the worst outcome that a bottle has; 0 for a shard without bottles."""
+    found = [outcome for outcome, bottles in counts.items() if bottles]
+    return worst_of(found).exit_code if found else 0
 
 
 def _told(done: Progress) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -358,7 +359,7 @@ class Sources:
         from brew_provenance.stores.githubapi import DEFAULT_API, GitHubAPI  # noqa: PLC0415
 
         repositories = self.policy_for(tap).source_repositories
-        base = self._choices.api or DEFAULT_API
+        base = DEFAULT_API if self._choices.api is None else _checked_api(self._choices.api)
         folder = options.cache_folder() / "attestations"
         name = store_name(base, repositories)
         if self.offline:
@@ -375,3 +376,16 @@ class Sources:
             )
         store = GitHubStore(self.transport, api, repositories, predicate_type=PROVENANCE_V1)
         return CachedStore(store, folder, name) if remembered else store
+
+
+def _checked_api(url: str) -> str:
+    """Return the URL of an API that a person named. Raises UsageError when it is not one."""
+    from brew_provenance.transport import is_loopback  # noqa: PLC0415 - where an API is named
+
+    try:
+        plain = bool(urlsplit(url).netloc) and (url.startswith("https://") or is_loopback(url))
+    except ValueError:
+        plain = False
+    if not plain:
+        raise UsageError(f"--github-api {url}", "not an https URL", "write it as https://HOST")
+    return url

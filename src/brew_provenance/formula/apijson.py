@@ -177,7 +177,8 @@ def write_formula(formula: Formula) -> dict[str, object]:
         raise FormulaError("its version is not known")
     has_bottles = bool(formula.bottles)
     head_only = formula.version == "HEAD" and not has_bottles
-    stable = None if head_only else formula.version.removesuffix(f"_{formula.revision}")
+    suffix = f"_{formula.revision}" if formula.revision else ""
+    stable = None if head_only else formula.version.removesuffix(suffix)
     document: dict[str, object] = {
         "name": formula.name,
         "full_name": formula.full_name,

@@ -50,10 +50,8 @@ _SILENT: Final = frozenset(
         "public", "pypi_packages", "resource", "service", "skip_clean", "test",
     }
 )  # fmt: skip
-_SILENT_NODES: Final = frozenset({"comment", "empty_statement", "class", "module", "heredoc_body"})
-# What a formula that defines one of these answers is anybody's guess.
-_OVERRIDES: Final = frozenset(
-    {"bottle", "full_name", "name", "pkg_version", "revision", "sha256", "stable", "url", "version"}
+_SILENT_NODES: Final = frozenset(
+    {"class", "comment", "empty_statement", "heredoc_body", "method", "module", "singleton_method"}
 )
 _NOT_AT_RUN_TIME: Final = frozenset({"build", "test", "optional"})
 _PLAIN_NUMBER = re.compile(r"0|[1-9][0-9]*", re.ASCII)
@@ -98,9 +96,6 @@ class Declarations:
 
     head: bool = False
     """Whether it can be built from its repository's head."""
-
-    override: str | None = None
-    """What it defines that brew would ask, which then answers something else."""
 
     gaps: list[str] = field(default_factory=list)
 
@@ -158,8 +153,6 @@ class _Reader:
                     condition = denied(condition)
                 body = [node.child_by_field_name("body")]
                 self.read_all(list(filter(None, body)), (*conditions, condition), depth + 1)
-            case "method" | "singleton_method":
-                self._read_definition(node)
             case "assignment" | "operator_assignment":
                 self._read_assignment(node, conditions)
             case _ if method := method_of(node):
@@ -217,11 +210,6 @@ class _Reader:
             if at is not None and at.type == "else":
                 self.read_all(at.named_children, conditions, depth + 1)
                 at = None
-
-    def _read_definition(self, node: Node) -> None:
-        name = text_of(node.child_by_field_name("name"))
-        if name in _OVERRIDES:
-            self.found.override = f"line {line_of(node)}: it defines {name} itself"
 
     def _read_assignment(self, node: Node, conditions: Conditions) -> None:
         left, right = node.child_by_field_name("left"), node.child_by_field_name("right")

@@ -151,13 +151,18 @@ class _Look:
         for node in nodes:
             if node == formula_class:
                 self._define(node)
-                self._statements(node.child_by_field_name("body"), _Place.FORMULA, 0)
+                self._body(node, _Place.FORMULA, 0)
             else:
                 self._statement(node, _Place.OUTSIDE, 0)
 
-    def _statements(self, body: Node | None, place: _Place, depth: int) -> None:
-        for node in body.named_children if body is not None else ():
+    def _each(self, nodes: Iterable[Node], place: _Place, depth: int) -> None:
+        for node in nodes:
             self._statement(node, place, depth)
+
+    def _body(self, node: Node, place: _Place, depth: int) -> None:
+        """Go through the statements of a class or a block."""
+        if (body := node.child_by_field_name("body")) is not None:
+            self._each(body.named_children, place, depth)
 
     def _statement(self, node: Node, place: _Place, depth: int) -> None:
         if depth > MAX_DEPTH:
@@ -166,16 +171,16 @@ class _Look:
             case "class" | "module":
                 self._define(node)
                 self._expression(node.child_by_field_name("superclass"), place, depth)
-                self._statements(node.child_by_field_name("body"), _Place.ELSEWHERE, depth + 1)
+                self._body(node, _Place.ELSEWHERE, depth + 1)
             case "method":
                 if place is _Place.FORMULA:
                     _check_method(node)
             case "if" | "unless" | "elsif" | "if_modifier" | "unless_modifier":
                 self._expression(node.child_by_field_name("condition"), place, depth)
                 for part in map(node.child_by_field_name, ("consequence", "body", "alternative")):
-                    inside = part.named_children if part is not None and part.type in _BRANCHES else [part]
-                    for statement in filter(None, inside):
-                        self._statement(statement, place, depth + 1)
+                    if part is not None:
+                        branch = part.named_children if part.type in _BRANCHES else [part]
+                        self._each(branch, place, depth + 1)
             case "assignment" | "operator_assignment":
                 self._assign(node, place, depth)
             case "identifier":
@@ -244,7 +249,7 @@ class _Look:
             if parameter.type != "identifier" or text_of(parameter) in _STATEMENTS:
                 raise _UnforeseenError(parameter)
             self._variables.add(text_of(parameter))
-        self._statements(block.child_by_field_name("body"), place, depth + 1)
+        self._body(block, place, depth + 1)
 
     def _expressions(self, nodes: Iterable[Node], place: _Place, depth: int) -> None:
         for node in nodes:

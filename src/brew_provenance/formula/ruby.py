@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from tree_sitter import Node
 
@@ -25,13 +24,11 @@ from brew_provenance.formula import (
 )
 from brew_provenance.formula.bottleblock import BottleBlock, bottle_block
 from brew_provenance.formula.declarations import Declarations, Statement, read_declarations
-from brew_provenance.formula.syntax import arguments_of, line_of, method_of, parse, text_of
+from brew_provenance.formula.effects import unforeseen
+from brew_provenance.formula.syntax import line_of, parse, text_of
 from brew_provenance.formula.version import detect_version
 
-_SILENT_OUTSIDE: Final = frozenset(
-    {"comment", "empty_statement", "class", "module", "method", "assignment", "heredoc_body", "uninterpreted"}
-)
-_MAX_OUTSIDE = 10
+_MAX_TEXT = 80
 
 
 def read_formula(
@@ -51,15 +48,16 @@ def read_formula(
     block = bottle_block(root, source)
     if block is not None and declared.bottles is None:
         raise FormulaError(f"line {line_of(block)}: a bottle block that is no statement of the class")
-    superclass = text_of(formula_class.child_by_field_name("superclass")).removeprefix("<").strip()
-    own = superclass == "Formula"
     revision, scheme = _number(declared, "revision"), _number(declared, "version_scheme")
-    version, unknown = _version(declared, own=own)
+    version, unknown = _version(declared)
     full_version = package_version(version, revision) if version is not None else None
-    if own and declared.head and not declared.of("url") and not declared.override:
+    if declared.head and not declared.of("url"):
         if declared.bottles is not None and declared.bottles.bottles:
             raise FormulaError(f"line {declared.bottle_line}: bottles without a stable source")
         full_version, unknown = package_version(None, revision), ""
+    # Whoever writes the file decides what else runs, which could declare anything.
+    if why := _inherited(formula_class) or unforeseen(root, formula_class):
+        full_version, unknown = None, why
     stable, missing = _source(declared)
     formula = Formula(
         tap.lower(),
@@ -81,9 +79,6 @@ def read_formula(
         formula = _with_bottles(formula, declared.bottles)
         if declared.bottles.root_url is None:
             missing.insert(0, f"line {declared.bottle_line}: the root URL of its bottles is computed")
-    if not own:
-        missing.append(f"it inherits from {superclass[:80] or 'nothing'}, which is not read")
-    missing += _outside(root)
     gaps = [unknown, *missing, *declared.gaps] if unknown else [*missing, *declared.gaps]
     return replace(formula, gaps=tuple(dict.fromkeys(gaps)))
 
@@ -107,18 +102,11 @@ def _formula_class(root: Node, name: str) -> Node:
     return found[0]
 
 
-def _outside(root: Node) -> list[str]:
-    """Say what would run outside of the class; libraries of Ruby and brew are of no consequence."""
-    nodes = [
-        node
-        for node in root.named_children
-        if node.type not in _SILENT_OUTSIDE and not (method_of(node) == "require" and _names_library(node))
-    ]
-    return [f"line {line_of(node)}: Ruby outside of the class is not run" for node in nodes[:_MAX_OUTSIDE]]
-
-
-def _names_library(node: Node) -> bool:
-    return all(argument.type == "string" for argument in arguments_of(node))
+def _inherited(formula_class: Node) -> str | None:
+    superclass = text_of(formula_class.child_by_field_name("superclass")).removeprefix("<").strip()
+    if superclass == "Formula":
+        return None
+    return f"it inherits from {superclass[:_MAX_TEXT] or 'nothing'}, which is not read"
 
 
 def _number(declared: Declarations, method: str) -> int:
@@ -130,17 +118,12 @@ def _number(declared: Declarations, method: str) -> int:
     return int(found[0].value or 0)
 
 
-def _version(declared: Declarations, *, own: bool) -> tuple[str | None, str]:
-    """Return the stable version, or None and why it is not known.
-
-    `own` says that the formula cannot inherit a source.
-    """
+def _version(declared: Declarations) -> tuple[str | None, str]:
+    """Return the stable version, or None and why it is not known."""
     urls = declared.of("url")
     # An empty version is none to brew.
     written = [statement for statement in declared.of("version") if statement.value != ""]
-    if declared.override:
-        return None, declared.override
-    if own and not urls:
+    if not urls:
         return None, "it states no stable source"
     if written and all(statement.conditions for statement in written):
         return None, f"line {written[0].line}: the version is for some systems only"
@@ -149,10 +132,8 @@ def _version(declared: Declarations, *, own: bool) -> tuple[str | None, str]:
     for statement in urls:
         if statement.value is None or not statement.options_known:
             return None, f"line {statement.line}: the URL that gives the version is computed"
-    if urls:
-        found = [detect_version(statement.value or "", tag=statement.tag) for statement in urls]
-        return _agreed(urls, found, "the URL gives no version")
-    return None, "it states no version"
+    found = [detect_version(statement.value or "", tag=statement.tag) for statement in urls]
+    return _agreed(urls, found, "the URL gives no version")
 
 
 def _agreed(

@@ -12,6 +12,7 @@ import tree_sitter_ruby
 from tree_sitter import Language, Node, Parser
 
 from brew_provenance.formula import FormulaError
+from brew_provenance.formula.ambiguity import refuse_ambiguous, refuse_other_encodings
 
 MAX_SOURCE_BYTES: Final = 1024 * 1024
 """A formula's file; homebrew-core's longest has some 62 kB."""
@@ -31,7 +32,9 @@ _CHUNK = 512
 
 
 def parse(source: bytes) -> Node:
-    """Return the root of a file's syntax tree. Raises FormulaError when the file is not Ruby.
+    """Return the root of a file's syntax tree.
+
+    Raises FormulaError when the file is not Ruby, or Ruby that can be read in two ways.
 
     A byte order mark, which Ruby skips, belongs to no node.
     """
@@ -44,10 +47,12 @@ def parse(source: bytes) -> Node:
     if b"\0" in source or b"\x04" in source or b"\x1a" in source:
         # Ruby takes these for the end of a program, and other readers do not.
         raise FormulaError("a control character that ends a Ruby program")
+    refuse_other_encodings(source)
     with _IN_USE:
         root = _parse_in_time(source)
     if root.has_error:
         raise FormulaError(f"not Ruby: line {_error_line(root)}")
+    refuse_ambiguous(root, source)
     return root
 
 

@@ -22,7 +22,7 @@ class Answer:
     """Why the store could not answer, when it could not; and notes."""
 
     remembered: bool = False
-    """Whether the store itself was not asked this time."""
+    """Whether some of it is remembered, so that asking anew may give another answer."""
 
 
 class Store(Protocol):

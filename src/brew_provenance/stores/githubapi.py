@@ -364,7 +364,10 @@ def _next_in_header(reply: Reply) -> str | None:
     """Return the cursor of the next page. Only that is taken: the rest of the link is the server's choice."""
     for link in parse_header_links(reply.headers.get("Link", "")):
         if link.get("rel") == "next":
-            cursors = parse_qs(urlsplit(link["url"]).query).get("after")
+            try:
+                cursors = parse_qs(urlsplit(link["url"]).query).get("after")
+            except ValueError:
+                cursors = None
             if not cursors:
                 raise TransportError("answer-unexpected", "a link to a next page without its cursor")
             return cursors[0]

@@ -183,6 +183,10 @@ class Kit:
         )
 
     def _read_file(self, relative: str) -> bytes:
+        path = self._folder / relative
+        # Opening a pipe would wait for whoever writes to it.
+        if path.exists() and not path.is_file():
+            raise _AlteredError(f"{relative} is not a file")
         raw = read_bounded(self._folder / relative, MAX_FILE_BYTES)
         if hashlib.sha256(raw).hexdigest() != self._index.files.get(relative):
             raise _AlteredError(f"{relative} is not the file that the index lists")
@@ -266,7 +270,15 @@ class KitWriter:
         raw = (json.dumps(index, indent=2) + "\n").encode()
         _replace(self._folder / INDEX, raw)
         for relative in self._old - self._files.keys():
-            (self._folder / relative).unlink(missing_ok=True)
+            # Through a link the removal would reach out of the kit.
+            if self._is_inside(relative):
+                (self._folder / relative).unlink(missing_ok=True)
+        for path in self._folder.rglob(f"{_UNFINISHED}.*"):
+            path.unlink(missing_ok=True)
+
+    def _is_inside(self, relative: str) -> bool:
+        folder = (self._folder / relative).parent
+        return folder.resolve() == self._folder.resolve() / Path(relative).parent
 
     def _lines_of(self, relative: str) -> set[bytes]:
         return set(read_bounded(self._folder / relative, MAX_FILE_BYTES).splitlines(keepends=True))
@@ -274,12 +286,12 @@ class KitWriter:
     def _write(self, relative: str, raw: bytes) -> None:
         self._files[relative] = hashlib.sha256(raw).hexdigest()
         path = self._folder / relative
-        with suppress(OSError, FileTooLongError):
-            if read_bounded(path, len(raw)) == raw:
-                return
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.parent.resolve() != self._folder.resolve() / Path(relative).parent:
+        if not self._is_inside(relative):
             raise KitError(str(path.parent), "leads out of the kit", "give a folder without symbolic links")
+        with suppress(OSError, FileTooLongError):
+            if path.is_file() and not path.is_symlink() and read_bounded(path, len(raw)) == raw:
+                return
         _replace(path, raw)
 
 
@@ -308,7 +320,7 @@ def _replace(path: Path, raw: bytes) -> None:
             stream.write(raw)
         Path(unfinished).chmod(0o644)
         Path(unfinished).replace(path)
-    except OSError:
+    except BaseException:
         Path(unfinished).unlink(missing_ok=True)
         raise
 

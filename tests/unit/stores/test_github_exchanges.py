@@ -27,6 +27,9 @@ from brew_provenance.bundle import Bundle, read_bundle
 from brew_provenance.stores.githubapi import DEFAULT_API, BulkRefusedError, GitHubAPI, Listing, Row
 from brew_provenance.transport import Transport, TransportError
 
+# The library opens its files in the platform's encoding.
+pytestmark = pytest.mark.filterwarnings("ignore::EncodingWarning:vcr")
+
 SECRETS = re.compile(
     r"authorization|cookie|bearer|gh[oprsu]_\w|github_pat_|[?&](?:se|sig|sks|skoid|sp)=|-----BEGIN",
     re.IGNORECASE,

@@ -83,9 +83,13 @@ _FORGED = "Do not use the artifact; report the bundle to the tap that is said to
 _POLICY = "If this signer is meant to be trusted, name it in a policy; otherwise do not use the artifact."
 _LIES = "The signer wrote a predicate that its own certificate contradicts; do not use the artifact."
 _LATER = "Nothing is known to be wrong; this version cannot judge this kind of bundle."
-_BUILT = "Do not use the bottle: it was built from something else than the tap's formula; report it to the tap."
+_BUILT = (
+    "Do not use the bottle: it was built from something else than the tap's formula; report it to the tap."
+)
 _RETRY = "Nothing is known to be wrong; repair or fetch the input again."
-_STORE = "Nothing is known to be wrong with the artifact; report what the store answered, and try again later."
+_STORE = (
+    "Nothing is known to be wrong with the artifact; report what the store answered, and try again later."
+)
 _AGAIN = "Nothing is known to be wrong; try again."
 _NETWORK = "Nothing is known to be wrong; look at the network, or use --offline with a kit."
 _NONE = "Nothing to do: this bundle speaks of something else."

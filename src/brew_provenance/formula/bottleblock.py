@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +34,7 @@ _WORD = re.compile(rb"\bbottle\b")
 _GITHUB_PACKAGES = re.compile(
     r"(?:https://ghcr\.io/v2/|docker://ghcr\.io/)(?P<owner>[\w-]+)/(?P<repository>[\w-]+)", re.ASCII
 )
+_PLAIN: Final = frozenset({"constant", "scope_resolution", "simple_symbol", "string"})
 _MAX_SHOWN = 36
 
 
@@ -103,12 +104,13 @@ def read_bottle_block(node: Node, known: Mapping[str, str]) -> BottleBlock:
                 arguments = arguments_of(statement)
                 written = string_of(arguments[0], known) if arguments else None
                 root_url = _effective_root_url(written) if written is not None else None
+                _check_options(arguments[1:])
             case "rebuild":
                 rebuilds.append(plain_number(statement))
             case "sha256":
                 declared.append(_bottle(statement))
             case "cellar" | "prefix":
-                pass  # older forms, of no consequence for which bottle it is
+                _check_options(arguments_of(statement))  # older forms, of no consequence for the rest
             case _ if statement.type != "comment":
                 raise FormulaError(f"line {line_of(statement)}: something to run in the bottle block")
     if len(rebuilds) > 1:
@@ -204,15 +206,32 @@ def _effective_root_url(written: str) -> str:
     return f"https://ghcr.io/v2/{match['owner'].lower()}/{match['repository'].removeprefix('homebrew-')}"
 
 
+def _check_options(arguments: Iterable[Node]) -> None:
+    """Refuse what would have to be run, and what brew would take for the digest."""
+    for argument in arguments:
+        value = argument.child_by_field_name("value") if argument.type == "pair" else argument
+        text = string_of(value, {}) if value is not None and value.type == "string" else ""
+        plain = value is not None and value.type in {
+            "constant",
+            "scope_resolution",
+            "simple_symbol",
+            "string",
+        }
+        if not plain or text is None or _HEX.fullmatch(text):
+            raise FormulaError(f"line {line_of(argument)}: something to run in the bottle block")
+
+
 def _bottle(statement: Node) -> DeclaredBottle:
     """Read `sha256 cellar: …, TAG: "…"`, or the older `sha256 "…" => :TAG`."""
     line = line_of(statement)
     found: list[tuple[str, Node | None]] = []
     for argument in arguments_of(statement):
         key, value = pair_of(argument)
-        if key and key != "cellar":
+        if key == "cellar":
+            _check_options([argument])
+        elif key:
             found.append((key, value))
-        elif not key:
+        else:
             tag = argument.child_by_field_name("value") if argument.type == "pair" else None
             found.append((symbol_of(tag), argument.child_by_field_name("key")) if tag else ("", None))
     tag_text, written = found[0] if len(found) == 1 else ("", None)

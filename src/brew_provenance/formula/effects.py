@@ -67,7 +67,6 @@ _PURE_WITH_ARGUMENTS: Final = frozenset(
     }
 )  # fmt: skip
 _CHOICES: Final = frozenset({"on_arch_conditional", "on_system_conditional"})
-_ASKED: Final = frozenset({"__dir__", "__method__", "build", "homepage", "name", "version"})
 _OPERATORS: Final = frozenset({"!=", "&&", "*", "+", "-", "<", "<=", "==", ">", ">=", "and", "or", "||"})
 # Nodes that are as harmless as what is in them.
 _TRANSPARENT: Final = frozenset(
@@ -271,9 +270,7 @@ class _Look:
         method = text_of(node.child_by_field_name("method"))
         match node.type:
             case "identifier":
-                return text_of(node) in self._variables | _ASKED or (
-                    place is _Place.ELSEWHERE and text_of(node) not in _UNFORESEEN
-                )
+                return text_of(node) not in _UNFORESEEN
             case "call" if node.child_by_field_name("block") is not None:
                 return False
             case "call" if (receiver := node.child_by_field_name("receiver")) is not None:

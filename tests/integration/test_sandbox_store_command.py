@@ -31,7 +31,7 @@ def started(kit: Path, *arguments: object) -> Iterator[tuple[subprocess.Popen[st
         [*command, str(kit), "--repo", REPOSITORY, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONDEVMODE": "1"},
     ) as process:
         try:

@@ -62,6 +62,8 @@ CHANGES: Final = {
 ALARMS: Final = tuple(_ALARMS)
 """The codes of the alarms."""
 
+_ORDER: Final = {code: number for number, code in enumerate(CHANGES)}
+
 
 @dataclass(frozen=True)
 class Change:
@@ -151,6 +153,8 @@ def compare(
 ) -> Iterator[Change]:
     """Yield what changed from `old` to `new`, both in the order of their formulae's names.
 
+    Changes of one bottle come in the order of the table.
+
     `signers` are those of the older run; `held` says that bottles which appeared are held to a flag day.
     """
     sided = merge(
@@ -171,16 +175,18 @@ def _of_formula(
     before, after = ({_identity(entry): entry for entry in side} for side in (old, new))
     with_provenance = [entry for entry in old if _worth(entry) == _PROVENANCE]
     for identity, entry in after.items():
+        found: list[Change] = []
         if identity in before:
-            yield from _of_same_name(before[identity], entry)
+            found += _of_same_name(before[identity], entry)
         else:
-            yield from _of_new_name(entry, had_provenance=bool(with_provenance))
+            found += _of_new_name(entry, had_provenance=bool(with_provenance))
         if not any(_is_same(older, entry) for older in old):
-            yield from _appeared(entry, held=held)
-        yield from _gone(old, entry)
+            found += _appeared(entry, held=held)
+        found += _gone(old, entry)
         if _worth(entry) == _PROVENANCE and with_provenance:
             same_tag = (older for older in with_provenance if older.tag == entry.tag)
-            yield from _continued(next(same_tag, with_provenance[0]), entry, signers)
+            found += _continued(next(same_tag, with_provenance[0]), entry, signers)
+        yield from sorted(found, key=lambda change: _ORDER[change.code])
     for identity, entry in before.items():
         if identity not in after:
             yield Change("removed", entry, _state(entry), None)

@@ -14,10 +14,10 @@ from tree_sitter import Language, Node, Parser
 from brew_provenance.formula import FormulaError
 from brew_provenance.formula.ambiguity import refuse_ambiguous, refuse_other_encodings
 
-MAX_SOURCE_BYTES: Final = 1024 * 1024
+MAX_SOURCE_BYTES: Final = 512 * 1024
 """A formula's file; homebrew-core's longest has some 62 kB."""
 
-MAX_SECONDS: Final = 10
+MAX_SECONDS: Final = 2
 """Parsing one file; homebrew-core's longest takes some 10 ms."""
 
 MAX_STRING: Final = 4096

@@ -166,7 +166,7 @@ def audit(
     **run: Any,
 ) -> tuple[int, Progress]:
     """Audit formulae to the end, and return the number of the run and how far it came."""
-    number = ledger.begin(make_run(**run))
+    number = ledger.begin(make_run(**{"shard": str(shard or "")} | run))
     done = Auditor(policy, roots, workers).run(
         plan(formulae, tags, shard), store, ledger, number, refresh=refresh, progress=progress
     )

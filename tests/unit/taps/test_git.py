@@ -27,6 +27,7 @@ from tests.unit.repositories import (
 
 from brew_provenance.errors import InputError, NothingMatchedError, UsageError
 from brew_provenance.formula import Formula
+from brew_provenance.formula.syntax import MAX_SOURCE_BYTES
 from brew_provenance.taps import Tap, git
 from brew_provenance.taps.git import GitTap, UnreadableFormula
 
@@ -430,7 +431,7 @@ UNREADABLE: list[tuple[str | bytes, bytes | Entry, str]] = [
     ("Formula/bad.rb", b"class Bad < Formula\n  bottle do\n", "not Ruby"),
     ("Formula/bad.rb", b"\xff", "UTF-8"),
     ("Formula/bad.rb", FOO, "no class Bad"),
-    ("Formula/bad.rb", b"# " + b"x" * 1024 * 1024, "longer than the limit"),
+    ("Formula/bad.rb", b"# " + b"x" * MAX_SOURCE_BYTES, "longer than the limit"),
     ("Formula/bad.rb", link("foo.rb"), "a symbolic link"),
     ("Formula/bad.rb", submodule(), "not a file"),
     ("Formula/bad.rb/x", b"", "not a file"),
@@ -466,7 +467,7 @@ def test_what_cannot_be_read_stops_nothing_and_is_told(
 
 
 def test_the_longest_file_is_not_even_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tap = tap_of(tmp_path, {"foo.rb": FOO + b"# " + b"x" * 1024 * 1024})
+    tap = tap_of(tmp_path, {"foo.rb": FOO + b"# " + b"x" * MAX_SOURCE_BYTES})
 
     def refuse(_self: object, _id: object) -> None:
         raise AssertionError("loaded")

@@ -1,0 +1,43 @@
+"""An audit in a process of its own, which a test can kill: arguments are a ledger, a folder and a number.
+
+The folder holds a bundle for each formula, which is named as the file. After each chunk of bottles the
+number of those that are recorded is printed, and after it the ids of the workers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from pathlib import Path
+
+from tests.unit.audit.audits import CountingStore, audit, make_formula, opened
+
+from brew_provenance.audit import run as run_module
+from brew_provenance.audit.run import Progress
+
+
+def make(folder: Path) -> tuple[list[str], CountingStore]:
+    """Return the names of formulae, and a store with their attestations."""
+    names = sorted(path.name for path in folder.iterdir())
+    store = CountingStore()
+    for name in names:
+        store.put((folder / name).read_bytes(), *make_formula(name).bottles)
+    return names, store
+
+
+def tell(progress: Progress) -> None:
+    said = [progress.bottles, *(child.pid for child in multiprocessing.active_children())]
+    sys.stdout.write(" ".join(map(str, said)) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    path, folder, chunk = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    run_module.CHUNK = chunk  # type: ignore[misc]
+    names, store = make(folder)
+    with opened(path) as ledger:
+        audit(ledger, map(make_formula, names), store, progress=tell)
+
+
+if __name__ == "__main__":
+    main()

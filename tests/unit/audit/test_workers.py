@@ -1,0 +1,344 @@
+"""Worker processes: what they are handed, how they end, and that how many there are changes nothing."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.audit.audit_in_process import make
+from tests.unit.audit.audits import (
+    POLICY,
+    ROOT,
+    CountingStore,
+    InProcess,
+    attest,
+    attest_formula,
+    audit,
+    make_formula,
+    make_store,
+    make_unnamed,
+    opened,
+)
+
+from brew_provenance.audit import run as run_module
+from brew_provenance.audit import workers as workers_module
+from brew_provenance.audit.ledger import Ledger
+from brew_provenance.audit.report import json_document
+from brew_provenance.audit.run import Progress, bundle_name
+from brew_provenance.audit.workers import Pending, SignedBundle, WorkerDiedError, Workers
+from brew_provenance.bundle import Bundle, read_bundle
+from brew_provenance.errors import TrustError
+from brew_provenance.findings import Finding
+from brew_provenance.formula import Formula
+from brew_provenance.trust import TrustedRoot
+from brew_provenance.verdict import Outcome
+
+TOP = Path(__file__).parents[3]
+
+
+def as_json(ledger: Ledger, run: int) -> dict[str, Any]:
+    """Return the JSON report without its times."""
+    document: dict[str, Any] = json.loads("".join(json_document(ledger, ledger.run(run))))
+    for name in ("started", "finished"):
+        del document["run"][name]
+    return document
+
+
+def mixture() -> tuple[list[Formula], CountingStore]:
+    """Return a tap with everything in it, and its store."""
+    formulae = [
+        make_formula(f"f{number:02}", [f"t{n}" for n in range(1 + number % 4)]) for number in range(20)
+    ]
+    store = make_store(*formulae[:14])
+    # One for formulae that are far apart, forged ones, and a store that does not answer.
+    ends = [*formulae[0].bottles, *formulae[9].bottles, *formulae[15].bottles]
+    store.put(attest(*ends), *ends)
+    store.put(attest_formula(formulae[3]), *formulae[16].bottles)
+    store.put(b"{}", *formulae[17].bottles)
+    store.faults |= dict.fromkeys((b.digest for b in formulae[18].bottles), Finding("server-failed", "503"))
+    return [*formulae, make_unnamed("u")], store
+
+
+def test_neither_the_number_of_workers_nor_how_the_work_is_parted_changes_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    formulae, store = mixture()
+    seen = []
+    for workers, chunk, batch in ((1, 1_000, 50), (2, 7, 3), (4, 1, 1), (1, 10, 2)):
+        monkeypatch.setattr(run_module, "CHUNK", chunk)
+        monkeypatch.setattr(workers_module, "BATCH", batch)
+        with opened(tmp_path / f"{workers}-{chunk}.sqlite") as ledger:
+            run, done = audit(ledger, formulae, store, workers=workers)
+            assert done.bundles == 16
+            seen.append(as_json(ledger, run))
+    assert seen[1:] == seen[:1] * 3
+    assert seen[0]["summary"] == {"verified": 37, "unattested": 7, "rejected": 3, "unresolved": 5}
+
+
+def bundle_of(formula: Formula) -> SignedBundle:
+    read = read_bundle(attest_formula(formula))
+    assert isinstance(read, Bundle)
+    return SignedBundle(bundle_name(read), read.raw)
+
+
+def test_what_comes_back_says_all_that_a_ledger_needs_and_nothing_long() -> None:
+    bundle = bundle_of(make_formula("foo"))
+    with Workers(1, [ROOT], POLICY) as workers:
+        (pending,) = workers.verify([bundle]).values()
+        found = pending.get()
+    assert (found.source, found.faults) == (bundle.name, ())
+    assert found.evidence is not None
+    assert found.statement is not None
+    assert found.signer == POLICY.signers[0]
+    assert len(found.statement.subject) == 2
+    assert (found.evidence.payload, found.evidence.certificate, found.statement.predicate) == (b"", b"", {})
+    # Nothing is accepted before a bottle is asked about.
+    assert not found.accepted
+
+
+def test_no_process_starts_where_there_is_nothing_to_do() -> None:
+    with Workers(4, [ROOT], POLICY) as workers:
+        assert workers.verify([]) == {}
+        assert multiprocessing.active_children() == []
+    assert workers.sent == 0
+
+
+def test_roots_that_cannot_be_used_are_said_to_be_by_the_process_that_needs_them(ledger: Ledger) -> None:
+    root = TrustedRoot("broken", b"[]", built_in=False)
+    formula = make_formula("foo")
+    with pytest.raises(TrustError, match="broken") as caught:
+        audit(ledger, [formula], make_store(formula), roots=[root])
+    assert caught.value.next_step
+    assert multiprocessing.active_children() == []
+
+
+# What is known and what is kept
+
+
+@pytest.fixture
+def in_process(pools: list[InProcess]) -> Iterator[Workers]:
+    with Workers(1, [ROOT], POLICY) as workers:
+        yield workers
+
+
+def names(pools: Sequence[InProcess]) -> list[str]:
+    return [bundle.name for pool in pools for (batch,) in pool.batches for bundle in batch]
+
+
+def test_a_bundle_is_handed_out_once_while_it_is_known(in_process: Workers, pools: list[InProcess]) -> None:
+    foo, bar = bundle_of(make_formula("foo")), bundle_of(make_formula("bar"))
+    first = in_process.verify([foo, foo, bar])
+    second = in_process.verify([bar, foo])
+    assert second == {bar.key: first[bar.key], foo.key: first[foo.key]}
+    assert names(pools) == [foo.name, bar.name]
+    assert in_process.sent == 2
+
+
+def test_a_bundle_that_speaks_for_these_bottles_alone_is_forgotten(
+    in_process: Workers, pools: list[InProcess]
+) -> None:
+    formula = make_formula("foo")
+    bundle = bundle_of(formula)
+    digests = {bottle.digest.value for bottle in formula.bottles}
+    in_process.release(in_process.verify([bundle]), digests)
+    in_process.release([bundle.key], digests)
+    in_process.verify([bundle])
+    assert names(pools) == [bundle.name] * 2
+
+
+def test_a_bundle_that_speaks_for_others_too_is_kept_while_there_is_room(
+    in_process: Workers, pools: list[InProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "KEPT_SUBJECTS", 4)
+    one, two, three = (bundle_of(make_formula(name)) for name in ("one", "two", "three"))
+    in_process.release(in_process.verify([one, two]), set())
+    # The one that was asked for last goes last.
+    in_process.release(in_process.verify([one]), set())
+    in_process.release(in_process.verify([three]), set())
+    in_process.verify([one, three])
+    assert names(pools) == [one.name, two.name, three.name]
+    in_process.verify([two])
+    assert names(pools)[3:] == [two.name]
+
+
+def test_what_is_kept_does_not_keep_what_came_with_it(in_process: Workers) -> None:
+    one, two = bundle_of(make_formula("one")), bundle_of(make_formula("two"))
+    pending = in_process.verify([one, two])
+    in_process.release([one.key], set())
+    again = in_process.verify([one])[one.key]
+    assert isinstance(again, Pending)
+    assert again.batch is not pending[one.key].batch
+    assert again.get() == pending[one.key].get()
+
+
+def test_a_process_that_was_not_begun_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "_worker", None)
+    with pytest.raises(RuntimeError):
+        workers_module._verify([])
+
+
+# Ends that nobody asked for
+
+
+def test_a_worker_that_dies_ends_the_audit_with_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "CHUNK", 4)
+    formulae = [make_formula(f"f{number:02}") for number in range(20)]
+    store = make_store(*formulae)
+
+    def kill(progress: Progress) -> None:
+        for child in multiprocessing.active_children():
+            os.kill(child.pid or 0, signal.SIGKILL)
+            child.join()
+
+    with opened(tmp_path / "ledger.sqlite") as ledger:
+        with pytest.raises(WorkerDiedError) as caught:
+            audit(ledger, formulae, store, progress=kill, workers=2)
+        assert "--workers" in caught.value.next_step
+        assert caught.value.exit_code == 2
+        assert multiprocessing.active_children() == []
+        kept = sum(ledger.counts(1).values())
+        assert 4 <= kept < 40
+        run, done = audit(ledger, formulae, store)
+        assert (done.judged, done.outcomes[Outcome.VERIFIED]) == (40 - kept, 40)
+        assert len(list(ledger.entries(run))) == 40
+
+
+def test_a_worker_that_dies_of_its_work_is_an_error_too(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "_verify", _die)
+    formula = make_formula("foo")
+    with pytest.raises(WorkerDiedError):
+        audit(ledger, [formula], make_store(formula), workers=2)
+
+
+def _die(_batch: object) -> None:
+    os._exit(9)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an attestation for each of 60 formulae, of two bottles each; some are not right."""
+    folder = tmp_path_factory.mktemp("bundles")
+    for number in range(60):
+        formula = make_formula(f"f{number:02}")
+        right = number % 5
+        bundle = attest_formula(formula) if right else attest(*make_formula("other").bottles)
+        (folder / formula.name).write_bytes(bundle)
+    return folder
+
+
+@contextmanager
+def running(ledger: Path, bundles: Path, chunk: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.unit.audit.audit_in_process", ledger, bundles, chunk]
+    with subprocess.Popen(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=TOP,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        # What has ended and was not waited for is dead all the same.
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def wait_for(pids: Sequence[int]) -> None:
+    """Wait until processes have ended."""
+    for _ in range(600):
+        if not any(map(is_alive, pids)):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{pids} live on")
+
+
+@pytest.fixture(scope="module")
+def whole(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of an audit that nobody disturbed."""
+    found, store = make(bundles)
+    with opened(tmp_path_factory.mktemp("whole") / "ledger.sqlite") as ledger:
+        run, _ = audit(ledger, map(make_formula, found), store)
+        return as_json(ledger, run)
+
+
+def resume(path: Path, bundles: Path, said: int, chunk: int) -> dict[str, Any]:
+    """Go on after a process was killed that had said how many bottles were recorded; return the report."""
+    found, store = make(bundles)
+    with opened(path) as ledger:
+        kept = sum(sum(ledger.counts(run.id).values()) for run in ledger.runs())
+        assert said <= kept <= said + 2 * chunk
+        run, done = audit(ledger, map(make_formula, found), store)
+        assert (done.bottles, done.judged) == (120, 120 - kept)
+        assert len(store.asked) == 120 - kept
+        return as_json(ledger, run)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("chunks", [0, 1, 3, 9])
+def test_an_audit_that_is_killed_after_a_chunk_goes_on_and_ends_like_one_that_was_not(
+    chunks: int, bundles: Path, whole: dict[str, Any], tmp_path: Path, pools: list[InProcess]
+) -> None:
+    path, said, workers = tmp_path / "ledger.sqlite", 0, []
+    with running(path, bundles, 12) as process:
+        assert process.stdout is not None
+        for _ in range(chunks):
+            said, *workers = map(int, process.stdout.readline().split())
+        process.kill()
+        for line in process.stdout:
+            said, *workers = map(int, line.split())
+    assert resume(path, bundles, said, 12) == whole
+    # Nobody is left who waits for work that never comes.
+    wait_for(workers)
+
+
+def test_an_audit_that_is_killed_at_any_moment_goes_on_and_ends_like_one_that_was_not(
+    bundles: Path, whole: dict[str, Any], tmp_path: Path, pools: list[InProcess], nightly: bool
+) -> None:
+    moments = 200 if nightly else 4
+    for number in range(moments):
+        path, said = tmp_path / f"{number}.sqlite", 0
+        with running(path, bundles, 2) as process:
+            assert process.stdout is not None
+            time.sleep(0.3 + 2.5 * number / moments)
+            process.kill()
+            for line in process.stdout:
+                said = int(line.split()[0])
+        if said < 120:
+            assert resume(path, bundles, said, 2) == whole
+
+
+def test_an_interrupt_of_the_whole_group_ends_it_without_a_word_of_the_workers(
+    bundles: Path, tmp_path: Path
+) -> None:
+    with running(tmp_path / "ledger.sqlite", bundles, 2) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    # One traceback, of the script itself, which does not expect it.
+    assert err.count("Traceback") == 1
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert "spawn_main" not in err

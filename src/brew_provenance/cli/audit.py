@@ -26,6 +26,7 @@ from brew_provenance.targets import find_formulae, full_name
 from brew_provenance.verdict import Outcome, worst_of
 
 _INTERRUPTED = 130
+_BARE = ("jsonl", "sarif")
 
 _LEDGER = click.option(
     "--ledger",
@@ -140,8 +141,10 @@ def run(  # noqa: PLR0913 - one parameter an option
             raise NothingMatchedError(tap, cause, "name another tap, formula or tag")
         notes = (*source.notes, *done.notes, *(root.note for root in roots if root.note))
         ledger.finish(number, notes)
-        if not quiet:
-            options.note(_told(done))
+        # Where a report has no room for notes they are told beside it.
+        told = [*(notes if output_format in _BARE else ()), _told(done)]
+        for text in told if not quiet else ():
+            options.note(text)
         _report(ledger, ledger.run(number), output_format, output_file)
     sys.exit(_exit_code(done.outcomes))
 

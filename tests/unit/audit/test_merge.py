@@ -224,7 +224,7 @@ def test_shards_of_different_partitions_and_whole_runs_are_refused(
     ids=str,
 )
 def test_shards_of_different_audits_are_refused(
-    change: dict[str, str], store: CountingStore, tmp_path: Path, stack: ExitStack
+    change: dict[str, Any], store: CountingStore, tmp_path: Path, stack: ExitStack
 ) -> None:
     paths = audit_shards(tmp_path, 2, store)
     with opened(paths[1]) as ledger:

@@ -247,7 +247,7 @@ def running(ledger: Path, bundles: Path, chunk: int) -> Iterator[subprocess.Pope
         [str(part) for part in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         cwd=TOP,
         start_new_session=True,
     ) as process:

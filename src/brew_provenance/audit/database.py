@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from stat import S_ISREG
@@ -50,7 +50,7 @@ CREATE TABLE verdicts (
     evidence TEXT,
     bundles TEXT,
     recorded TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE TABLE bottles (
     run INTEGER NOT NULL REFERENCES runs(id),
     formula TEXT NOT NULL,
@@ -65,7 +65,6 @@ CREATE TABLE bottles (
     verdict TEXT NOT NULL REFERENCES verdicts(key),
     PRIMARY KEY (run, formula, place)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX bottles_by_verdict ON bottles(verdict);
 """
 
 # A value or a row of a ledger; the longest that is written has some hundred kilobytes.
@@ -153,6 +152,18 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(
             str(path), "has tables, views or triggers that no ledger has", f"{_OTHER}, and left as it was"
         )
+    # SQLite reads zeros where a file was cut off, and so could find fewer bottles than there were.
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok" or _is_cut_off(connection, path):
+        cause = found.splitlines()[-1] if found != "ok" else "cut off"
+        raise LedgerError(str(path), f"damaged: {cause}", _OTHER)
+
+
+def _is_cut_off(connection: sqlite3.Connection, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        if path.with_name(f"{path.name}-wal").stat().st_size:
+            return False  # what is missing in the file may be in its log
+    return path.stat().st_size < _pragma(connection, "page_count") * _pragma(connection, "page_size")
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

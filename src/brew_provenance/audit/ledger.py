@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Self
@@ -380,7 +381,9 @@ def _evidence(text: str) -> Evidence:
             raise ValueError("not an object of plain values, in JSON")
 
 
+@lru_cache(maxsize=1024)
 def _strings(text: str) -> tuple[str, ...]:
+    # The bottles of a formula mostly share their bundles.
     found = _list(text)
     if not all(isinstance(item, str) for item in found):
         raise ValueError("not a list of strings")

@@ -42,10 +42,10 @@ _BEFORE_VALUES: Final = frozenset(
         "+=", "|", "||", "||=",
     }
 )  # fmt: skip
-# After these it expects a method's name, on the next line too.
-_BEFORE_METHODS: Final = frozenset({"&.", ".", "::"})
 _NEWLINE = ord("\n")
-_END = re.compile(rb"(?:\A|\n)__END__(?:\r?\n|\r?)\Z")
+_CONTINUED = (b"\\\n", b"\\\r\n")
+_END = re.compile(rb"(?:\A|\n)__END__\Z")
+_LINE_END = re.compile(rb"\r?\n|\Z")
 _ENCODING = re.compile(rb"[ \t]*#.*?coding[ \t]*[:=][ \t]*\"?([\w.-]+)", re.IGNORECASE)
 _PLAIN_ENCODINGS: Final = frozenset({b"ascii", b"us-ascii", b"utf-8", b"utf8"})
 
@@ -93,7 +93,7 @@ class _Text:
                 words.add(match[2] or match[3])
                 if match.start() > line_end:
                     line_end = self._source.find(b"\n", match.end())
-                goes_on = self._source.endswith((b"\\\n", b"\\\r\n"), 0, line_end + 1)
+                goes_on = self._source.endswith(_CONTINUED, 0, line_end + 1)
                 if goes_on or not self._expects_value(match.start()):
                     yield match.start()
         end = 0
@@ -108,7 +108,8 @@ class _Text:
         last = self._root.named_children[-1:]
         if last and last[0].type == "uninterpreted":
             start = last[0].start_byte
-            if _END.search(self._source, 0, start) is None:
+            before, after = _END.search(self._source, 0, start), _LINE_END.match(self._source, start)
+            if before is None or after is None:
                 yield start
 
     @cached_property
@@ -130,20 +131,14 @@ class _Text:
         return known and call.child_by_field_name("receiver") is None
 
     def _expects_value(self, start: int) -> bool:
-        """Say whether Ruby expects a value at a place, so that `<<` there is no operator."""
-        before = self._before(start, _BLANK)
-        first_on_line = not before or self._source[before - 1] == _NEWLINE
-        if first_on_line:
-            before = self._before(before, _BLANK + b"\n")
+        """Say whether Ruby expects a value where a heredoc begins, so that `<<` there is no operator."""
+        before = start
+        while before and self._source[before - 1] in _BLANK:
+            before -= 1
+        if self._source.endswith(_CONTINUED, 0, before):
+            return False
         token = self._token(before)
-        while first_on_line and token is not None and token.type == "comment":
-            before = self._before(token.start_byte, _BLANK + b"\n")
-            token = self._token(before)
-        if token is None:
-            return True
-        if first_on_line:
-            return token.type not in _BEFORE_METHODS and self._source[before - 1 : before] != b"\\"
-        if token.type in _BEFORE_VALUES:
+        if token is None or self._source[before - 1] == _NEWLINE or token.type in _BEFORE_VALUES:
             return True
         call = token.parent
         called = call is not None and call.type == "call" and call.child_by_field_name("method") == token
@@ -152,8 +147,3 @@ class _Text:
     def _token(self, end: int) -> Node | None:
         """Return the smallest thing that ends there; None at the beginning."""
         return self._root.descendant_for_byte_range(end - 1, end) if end else None
-
-    def _before(self, end: int, characters: bytes) -> int:
-        while end and self._source[end - 1] in characters:
-            end -= 1
-        return end

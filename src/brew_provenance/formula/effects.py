@@ -40,11 +40,11 @@ _NOT_IN_LOOPS: Final = frozenset(
 _UNFORESEEN: Final = frozenset(
     {
         "__send__", "alias_method", "at_exit", "autoload", "binding", "callcc", "class_eval", "class_exec",
-        "const_set", "define_method", "define_singleton_method", "eval", "extend", "instance_eval",
-        "instance_exec", "instance_variable_set", "lambda", "load", "method", "method_missing", "module_eval",
-        "module_exec", "prepend", "proc", "public_method", "public_send", "refine", "remove_const",
-        "remove_method", "require_relative", "send", "set_trace_func", "singleton_class", "singleton_method",
-        "trace_var", "trap", "undef_method", "using",
+        "const_set", "define_method", "define_singleton_method", "enum_for", "eval", "extend",
+        "instance_eval", "instance_exec", "instance_variable_set", "lambda", "load", "method",
+        "method_missing", "module_eval", "module_exec", "prepend", "proc", "public_method", "public_send",
+        "refine", "remove_const", "remove_method", "require_relative", "send", "set_trace_func",
+        "singleton_class", "singleton_method", "to_enum", "trace_var", "trap", "undef_method", "using",
     }
 )  # fmt: skip
 # Statements whose blocks are kept, and run later or never.
@@ -81,6 +81,7 @@ _TRANSPARENT: Final = frozenset(
     }
 )  # fmt: skip
 _ARRAYS: Final = frozenset({"array", "string_array"})
+_VALUES: Final = frozenset({"call", "identifier", "string", "array", "hash"})
 _BRANCHES: Final = frozenset({"then", "else"})
 _LEAVES: Final = frozenset({"comment", "identifier", "method", "string_content", "uninterpreted"})
 # Constants by which the above means brew's and Ruby's own; a file could define others.
@@ -109,7 +110,12 @@ class _Place(Enum):
     OUTSIDE = "outside of all classes"
     FORMULA = "as a statement of the formula's class"
     LOOP = "as one in a loop"
-    ELSEWHERE = "in the block of a statement, or in another class"
+    BLOCK = "in the block of a statement"
+    OTHER_CLASS = "as a statement of another class"
+
+
+# Where the class is what calls go to, and where they are when a loop makes them.
+_IN_LOOP: Final = dict.fromkeys((_Place.OUTSIDE, _Place.FORMULA, _Place.LOOP), _Place.LOOP)
 
 
 class _UnforeseenError(Exception):
@@ -144,12 +150,13 @@ class _Look:
         """Those variables that hold an array."""
         self._constants: set[str] = set()
         self._classes: set[str] = set()
+        self._own = ""
 
     def over(self, nodes: Iterable[Node], formula_class: Node) -> None:
         """Go through a file."""
+        self._own = text_of(formula_class.child_by_field_name("name"))
         for node in nodes:
             if node == formula_class:
-                self._define(node)
                 self._body(node, _Place.FORMULA, 0)
             else:
                 self._statement(node, _Place.OUTSIDE, 0)
@@ -170,10 +177,9 @@ class _Look:
             case "class" | "module":
                 self._define(node)
                 self._expression(node.child_by_field_name("superclass"), place, depth)
-                self._body(node, _Place.ELSEWHERE, depth + 1)
-            case "method":
-                if place is _Place.FORMULA:
-                    _check_method(node)
+                self._body(node, _Place.OTHER_CLASS, depth + 1)
+            case "method" if place in {_Place.OUTSIDE, _Place.OTHER_CLASS}:
+                pass
             case "if" | "unless" | "elsif" | "if_modifier" | "unless_modifier":
                 self._expression(node.child_by_field_name("condition"), place, depth)
                 for part in map(node.child_by_field_name, ("consequence", "body", "alternative")):
@@ -189,8 +195,7 @@ class _Look:
             case "call" if text_of(node.child_by_field_name("method")) in _LOOPS:
                 self._expression(node.child_by_field_name("receiver"), place, depth)
                 self._expressions(arguments_of(node), place, depth)
-                inside = place if place is _Place.ELSEWHERE else _Place.LOOP
-                self._block(node.child_by_field_name("block"), inside, depth)
+                self._block(node.child_by_field_name("block"), _IN_LOOP.get(place, place), depth)
             case _:
                 self._expression(node, place, depth)
 
@@ -198,27 +203,28 @@ class _Look:
         """Take note of a class or module, which may be no other one under a new name."""
         name = node.child_by_field_name("name")
         text = text_of(name)
-        if name is None or name.type != "constant" or text in _TAKEN | self._constants:
+        taken = _TAKEN | self._constants | {self._own}
+        if name is None or name.type != "constant" or text in taken:
             raise _UnforeseenError(node)
         self._classes.add(text)
 
     def _assign(self, node: Node, place: _Place, depth: int) -> None:
         left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
         names = left.named_children if left is not None and left.type == "left_assignment_list" else [left]
+        # Whether a block changes what the class reads, or makes something of its own, is not looked into.
+        in_block = place in {_Place.LOOP, _Place.BLOCK}
         for name in names:
             text = text_of(name)
             kind = name.type if name is not None else ""
             if kind == "identifier":
-                # A variable with a statement's name makes the text after it mean something else, and a
-                # block that changes a variable may run or not.
-                outer = place is _Place.ELSEWHERE and text in self._variables
-                if text in _STATEMENTS or outer:
+                # A variable with a statement's name makes the text after it mean something else.
+                if text in _STATEMENTS or (in_block and text in self._variables):
                     raise _UnforeseenError(node)
                 self._variables.add(text)
-                (self._lists.add if right is not None and right.type in _ARRAYS else self._lists.discard)(
-                    text
-                )
-            elif kind == "constant" and text not in _TAKEN | self._classes:
+                self._lists.discard(text)
+                if right is not None and right.type in _ARRAYS:
+                    self._lists.add(text)
+            elif kind == "constant" and not in_block and text not in _TAKEN | self._classes | {self._own}:
                 self._constants.add(text)
             else:
                 raise _UnforeseenError(node)
@@ -231,21 +237,21 @@ class _Look:
         _check_call(method, node, place)
         if method == "require" and not all(map(_is_library, arguments)):
             raise _UnforeseenError(node)
-        own = place is not _Place.ELSEWHERE
-        if method == "include" and own and not all(map(_is_language, arguments)):
+        if method == "include" and place in _IN_LOOP and not all(map(_is_language, arguments)):
             raise _UnforeseenError(node)
         self._expressions(arguments, place, depth)
         block = node.child_by_field_name("block")
         if block is not None and method not in _LATER:
             same = method == "stable" or method.startswith("on_")
-            self._block(block, place if same else _Place.ELSEWHERE, depth)
+            self._block(block, place if same else _Place.BLOCK, depth)
 
     def _block(self, block: Node | None, place: _Place, depth: int) -> None:
         if block is None:
             return
         parameters = block.child_by_field_name("parameters")
         for parameter in parameters.named_children if parameters is not None else ():
-            if parameter.type != "identifier" or text_of(parameter) in _STATEMENTS:
+            plain = parameter.type == "identifier" and text_of(parameter) not in _STATEMENTS
+            if not plain or place is _Place.FORMULA:
                 raise _UnforeseenError(parameter)
             self._variables.add(text_of(parameter))
         self._body(block, place, depth + 1)
@@ -280,20 +286,17 @@ class _Look:
                     or (method == "new" and text_of(receiver) == "Version")
                 )
             case "call":
-                return method in _CHOICES or (place is _Place.ELSEWHERE and method not in _UNFORESEEN)
+                return method in _CHOICES or (place not in _IN_LOOP and method not in _UNFORESEEN)
             case "binary":
-                operator, left = (
-                    text_of(node.child_by_field_name("operator")),
-                    node.child_by_field_name("left"),
-                )
+                operator, left = (text_of(node.child_by_field_name(side)) for side in ("operator", "left"))
                 # What is appended to a string changes what is read of it.
-                return operator in _OPERATORS or (operator == "<<" and text_of(left) in self._lists)
+                return operator in _OPERATORS or (operator == "<<" and left in self._lists)
             case "element_reference":
-                # `Formula["name"]` runs another file.
-                return text_of(node.child_by_field_name("object")) != "Formula"
+                # `Formula["name"]` runs another file, and so does the class itself.
+                of = node.child_by_field_name("object")
+                return of is not None and (of.type in _VALUES or text_of(of) == "ENV")
             case "method":
-                _check_method(node)
-                return True
+                return text_of(node.child_by_field_name("name")) not in _OVERRIDES
             case kind:
                 return kind in _TRANSPARENT
 
@@ -304,14 +307,10 @@ def _check_call(method: str, node: Node, place: _Place) -> None:
         _Place.OUTSIDE: method == "require",
         _Place.FORMULA: known,
         _Place.LOOP: known and method not in _NOT_IN_LOOPS,
-        _Place.ELSEWHERE: method not in _UNFORESEEN,
+        _Place.BLOCK: method not in _UNFORESEEN,
+        _Place.OTHER_CLASS: method not in _UNFORESEEN,
     }
     if not allowed[place]:
-        raise _UnforeseenError(node)
-
-
-def _check_method(node: Node) -> None:
-    if text_of(node.child_by_field_name("name")) in _OVERRIDES:
         raise _UnforeseenError(node)
 
 

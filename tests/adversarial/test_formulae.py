@@ -248,6 +248,7 @@ AFTER = [
     'class Helper < Foo.version("9.9").class\nend\n',
     'X = Foo.version("9.9")\n',
     'X = Foo\nclass X\n  version "9.9"\nend\n',
+    'X, y = Foo, 1\nclass X\n  version "9.9"\nend\n',
     'X = [Foo]\nX.first.version "9.9"\n',
     f"class Bar < Formula\n  {OTHER}\nend\nFoo = Bar\n",
     'class Bar < Formula\n  version "9.9"\nend\nFoo = Bar\n',

@@ -67,7 +67,7 @@ _PURE_WITH_ARGUMENTS: Final = frozenset(
     }
 )  # fmt: skip
 _CHOICES: Final = frozenset({"on_arch_conditional", "on_system_conditional"})
-_OPERATORS: Final = frozenset({"!=", "&&", "*", "+", "-", "<", "<=", "==", ">", ">=", "and", "or", "||"})
+_OPERATORS: Final = frozenset({"!=", "&&", "*", "+", "-", "/", "<", "<=", "==", ">", ">=", "and", "or", "||"})
 # Nodes that are as harmless as what is in them.
 _TRANSPARENT: Final = frozenset(
     {
@@ -75,7 +75,8 @@ _TRANSPARENT: Final = frozenset(
         "conditional", "constant", "delimited_symbol", "empty_statement", "escape_sequence", "false", "file",
         "float", "hash", "hash_key_symbol", "hash_splat_argument", "heredoc_beginning", "heredoc_body",
         "heredoc_content", "heredoc_end", "integer", "interpolation", "nil", "pair",
-        "parenthesized_statements", "range", "regex", "scope_resolution", "simple_symbol", "splat_argument",
+        "parenthesized_statements", "range", "regex", "right_assignment_list",
+        "scope_resolution", "simple_symbol", "splat_argument",
         "string", "string_array", "string_content", "superclass", "symbol_array", "true", "unary",
         "uninterpreted",
     }

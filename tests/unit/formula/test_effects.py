@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from brew_provenance.formula.effects import MAX_DEPTH, unforeseen
+from brew_provenance.formula.effects import unforeseen
 from brew_provenance.formula.syntax import parse
 
 
@@ -19,46 +19,159 @@ def look(body: str, before: str = "", after: str = "") -> str | None:
     return unforeseen(root, formula)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "",
-        'desc "Foo"\n  homepage "https://example.org"\n  license any_of: ["MIT", { "GPL-2.0-only" => { with: "X" } }]',
-        'url "https://example.org/#{name}-#{version.major_minor}.tar.gz"',
-        'url "https://example.org/foo.git",\n      tag: "v1",\n      revision: "abc" # a comment',
-        'version "1.2" if OS.mac?\n  version "1.3" unless Hardware::CPU.arm?',
-        'if OS.linux? && !Hardware::CPU.arm?\n    url "a"\n  elsif MacOS.version >= :sonoma\n    url "b"\n  else\n    url "c"\n  end',
-        'on_macos do\n    on_arm do\n      url "a"\n    end\n  end',
-        'on_system :linux, macos: :sonoma_or_newer do\n    depends_on "x"\n  end',
-        'stable do\n    url "a"\n    depends_on "x"\n  end\n  head do\n    url "b"\n    depends_on "y" => :build\n  end',
-        'bottle do\n    root_url "https://example.org", using: Strategy\n    rebuild 1\n    sha256 sonoma: "a"\n  end',
-        'livecheck do\n    url :stable\n    regex(/foo[._-]v?(\\d+(?:\\.\\d+)+)/i)\n    strategy :git do |tags|\n      eval tags\n    end\n  end',
-        'resource "x" do\n    url "https://example.org/#{shared_library("x")}"\n    sha256 "a"\n    patch :DATA\n    on_linux do\n      url "y"\n    end\n  end',
-        'patch do\n    url "https://example.org/x.patch?full_index=1"\n    directory "x"\n  end\n  patch :p0, :DATA',
-        'fails_with :clang do\n    build 1400\n    cause <<~EOS\n      It does.\n    EOS\n  end',
-        'fails_with :clang do\n    build 900 if DevelopmentTools.clang_build_version <= 900\n  end',
-        'pour_bottle? do\n    reason "x"\n    satisfy { eval "x" }\n  end\n  pour_bottle? only_if: :clt_installed',
-        'post_install_steps do\n    mkdir_p var/"x"\n    some_new_step formula_name, "x"\n  end',
-        'service do\n    run [opt_bin/"x", eval("y")]\n  end\n  test do\n    eval "x"\n  end',
-        'include Language::Python::Virtualenv, Language::Python::Shebang',
-        'private\n\n  def helper(x = eval("y"))\n    x\n  end\n\n  private def other = 1',
-        'conflicts_with "x", because: "both install `y`"\n  link_overwrite "bin/x", "share/*"\n  skip_clean :la',
-        'keg_only <<~EOS\n    it is #{version}\n  EOS',
-        'deprecate! date: "2026-01-01", because: :unmaintained\n  disable! date: "2027-01-01", because: "x"',
-        'X = "1".freeze\n  Y = [X, %w[a b], { c: 1 }].freeze\n  Z = "#{X}-#{Y.first}"\n  W, V = "1", "2"',
-        'list = ["a"]\n  list << "b" if OS.mac?\n  list.compact.each do |x|\n    patch do\n      url x\n    end\n  end',
-        '%w[a b].each_slice(2) do |x, y|\n    resource x do\n      url y\n    end\n    depends_on x\n  end',
-        'x = build\n  depends_on "y" if x.with? "z"\n  depends_on "w" if build.without?("v")',
-        'depends_on macos: :sonoma\n  depends_on "x" => [:build, :test]\n  uses_from_macos "y", since: :sonoma',
-        'class Helper < Requirement\n    fatal true\n    satisfy(build_env: false) { eval "x" }\n\n    def version = 1\n  end',
-        'desc "a" + "b" * 2\n  desc (1 > 2 ? "a" : "b")\n  desc [*X, **{ a: -1 }].to_s',
-        'homepage on_system_conditional(macos: "a", linux: "b")',
-        'env :std\n  option "with-x", "With x"\n  deprecated_option "y" => "with-x"\n  cxxstdlib_check :skip',
-        "no_autobump! because: :x\n  allow_network_access! :test\n  preserve_rpath\n  compatibility_version 1",
-        "def install\n    eval version\n    def version = 2\n  end",
-        "boot = Version.new(\"1.2\")\n  resource \"x\" do\n    url \"https://example.org/#{boot.major_minor_patch}\"\n  end",
-    ],
-)  # fmt: skip
+KNOWN = [
+    """desc "Foo"
+  homepage "https://example.org"
+  license any_of: ["MIT", { "GPL-2.0-only" => { with: "X" } }]""",
+    'url "https://example.org/#{name}-#{version.major_minor}.tar.gz"',
+    """url "https://example.org/foo.git",
+      tag: "v1",
+      revision: "abc" # a comment""",
+    """version "1.2" if OS.mac?
+  version "1.3" unless Hardware::CPU.arm?""",
+    """if OS.linux? && !Hardware::CPU.arm?
+    url "a"
+  elsif MacOS.version >= :sonoma
+    url "b"
+  else
+    url "c"
+  end""",
+    """on_macos do
+    on_arm do
+      url "a"
+    end
+  end""",
+    """on_system :linux, macos: :sonoma_or_newer do
+    depends_on "x"
+  end""",
+    """stable do
+    url "a"
+    depends_on "x"
+  end
+  head do
+    url "b"
+    depends_on "y" => :build
+  end""",
+    """bottle do
+    root_url "https://example.org", using: Strategy
+    rebuild 1
+    sha256 sonoma: "a"
+  end""",
+    """livecheck do
+    url :stable
+    regex(/foo[._-]v?(\\d+(?:\\.\\d+)+)/i)
+    strategy :git do |tags|
+      eval tags
+    end
+  end""",
+    """resource "x" do
+    url "https://example.org/#{shared_library("x")}"
+    sha256 "a"
+    patch :DATA
+    on_linux do
+      url "y"
+    end
+  end""",
+    """patch do
+    url "https://example.org/x.patch?full_index=1"
+    directory "x"
+  end
+  patch :p0, :DATA""",
+    """fails_with :clang do
+    build 1400
+    cause <<~EOS
+      It does.
+    EOS
+  end""",
+    """fails_with :clang do
+    build 900 if DevelopmentTools.clang_build_version <= 900
+  end""",
+    """pour_bottle? do
+    reason "x"
+    satisfy { eval "x" }
+  end
+  pour_bottle? only_if: :clt_installed""",
+    """post_install_steps do
+    mkdir_p var/"x"
+    some_new_step formula_name, "x"
+  end""",
+    """service do
+    run [opt_bin/"x", eval("y")]
+  end
+  test do
+    eval "x"
+  end""",
+    "include Language::Python::Virtualenv, Language::Python::Shebang",
+    """private
+
+  def helper(x = eval("y"))
+    x
+  end
+
+  private def other = 1""",
+    """conflicts_with "x", because: "both install `y`"
+  link_overwrite "bin/x", "share/*"
+  skip_clean :la""",
+    """keg_only <<~EOS
+    it is #{version}
+  EOS""",
+    """deprecate! date: "2026-01-01", because: :unmaintained
+  disable! date: "2027-01-01", because: "x"
+""",
+    """X = "1".freeze
+  Y = [X, %w[a b], { c: 1 }].freeze
+  Z = "#{X}-#{Y.first}"
+  W, V = "1", "2"
+""",
+    """list = ["a"]
+  list << "b" if OS.mac?
+  list.compact.each do |x|
+    patch do
+      url x
+    end
+  end""",
+    """%w[a b].each_slice(2) do |x, y|
+    resource x do
+      url y
+    end
+    depends_on x
+  end""",
+    """x = build
+  depends_on "y" if x.with? "z"
+  depends_on "w" if build.without?("v")""",
+    """depends_on macos: :sonoma
+  depends_on "x" => [:build, :test]
+  uses_from_macos "y", since: :sonoma""",
+    """class Helper < Requirement
+    fatal true
+    satisfy(build_env: false) { eval "x" }
+
+    def version = 1
+  end""",
+    """desc "a" + "b" * 2
+  desc (1 > 2 ? "a" : "b")
+  desc [*X, **{ a: -1 }].to_s""",
+    'homepage on_system_conditional(macos: "a", linux: "b")',
+    """env :std
+  option "with-x", "With x"
+  deprecated_option "y" => "with-x"
+  cxxstdlib_check :skip""",
+    """no_autobump! because: :x
+  allow_network_access! :test
+  preserve_rpath
+  compatibility_version 1""",
+    """def install
+    eval version
+    def version = 2
+  end""",
+    """boot = Version.new("1.2")
+  resource "x" do
+    url "https://example.org/#{boot.major_minor_patch}"
+  end""",
+]
+
+
+@pytest.mark.parametrize("body", ["", "[1].each", *KNOWN])
 def test_what_well_meant_formulae_state_is_known(body: str) -> None:
     assert look(body) is None
 
@@ -85,7 +198,7 @@ def test_what_well_meant_formulae_have_outside_of_their_class_is_known(before: s
         ("desc my_macro(:a)", "line 2: not known: my_macro(:a)"),
         ("desc x.something", "line 2: not known: x.something"),
         ("desc x.version(1)", "line 2: not known: x.version(1)"),
-        ("desc x / y", "line 2: not known: x / y"),
+        ("desc x ^ y", "line 2: not known: x ^ y"),
         ('desc x[Formula["y"]]', 'line 2: not known: Formula["y"]'),
         ('resource "x" do\n    instance_eval y\n  end', "line 3: not known: instance_eval y"),
         ("on_macos do |x|\n    desc x\n  end", "line 2: not known: x"),
@@ -111,23 +224,26 @@ def test_the_first_thing_that_is_not_known_is_named(body: str, said: str) -> Non
 
 @pytest.mark.parametrize(
     ("opening", "closing"),
-    [("(", ")"), ("[", "]"), ("!", ""), ("if x\n", "\nend\n"), ("on_macos do\n", "\nend\n"), ('"#{', '}"')],
+    [
+        ("desc (", ")"),
+        ("desc [", "]"),
+        ("desc !", ""),
+        ('desc "#{', '}"'),
+        ("if x\n", "\nend"),
+        ("on_macos do\n", "\nend"),
+        ("[1].each do\n", "\nend"),
+        ("patch do\n", "\nend"),
+        ("class X\n", "\nend"),
+    ],
 )
 def test_there_is_an_end_to_nesting(opening: str, closing: str) -> None:
-    fair, deep = MAX_DEPTH // 4, 5000
-    assert (
-        look(
-            f"desc {opening * fair}x{closing * fair}"
-            if closing[:1] != "\n"
-            else f"{opening * fair}desc{closing * fair}"
-        )
-        is None
+    statement, _, rest = opening.partition(" ")
+    inner = opening if closing.startswith("\n") else rest
+    first = "" if inner == opening else f"{statement} "
+    fair, deep = (
+        f"{first}{inner * depth}{'desc' if not first else 'x'}{closing * depth}" for depth in (20, 150)
     )
-    text = (
-        f"desc {opening * deep}x{closing * deep}"
-        if closing[:1] != "\n"
-        else f"{opening * deep}desc{closing * deep}"
-    )
-    said = look(text)
+    assert look(fair) is None
+    said = look(deep)
     assert said is not None
     assert "not known" in said

@@ -23,6 +23,7 @@ from tests.unit.repositories import commit, make_repository
 
 from brew_provenance import bundle as bundle_module
 from brew_provenance.audit.compare import ALARMS
+from brew_provenance.audit.run import Auditor
 from brew_provenance.cli import options
 from brew_provenance.formula import Formula
 from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
@@ -393,6 +394,20 @@ def test_what_a_library_or_brew_says_of_roots_is_told(
 INTERRUPT = "stopped; the same command goes on from what is in"
 
 
+def unmeasured() -> dict[str, str]:
+    """Return an environment without coverage, which an interrupt can leave waiting for itself."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let what is started hear of interrupts, also where the tests themselves do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(audit: Run, world: World) -> None:
     names = [f"f{number:03}" for number in range(800)]
     world.publish(*names)
@@ -408,7 +423,7 @@ def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(audit: Run, wo
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        env={**os.environ, "PYTHONDEVMODE": "1"},
+        env=unmeasured() | {"PYTHONDEVMODE": "1"},
         start_new_session=True,
     ) as process:
         try:
@@ -425,6 +440,20 @@ def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(audit: Run, wo
     assert "2,400 bottles (120 verified, 2,280 unattested, 0 rejected, 0 unresolved)" in result.err
     # One chunk was recorded: 334 formulae, with all bottles that are attested.
     assert "; 1,398 judged, 0 bundles verified" in result.err
+
+
+def test_an_interrupt_leaves_what_was_recorded_and_an_exit_code_of_its_own(
+    audit: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish("foo")
+    monkeypatch.setattr(Auditor, "run", interrupted)
+    result = audit("--ledger", world.folder / "l.sqlite")
+    assert (result.code, result.out) == (130, "")
+    assert result.err == f"note: {INTERRUPT} {world.folder / 'l.sqlite'}\n"
+
+
+def interrupted(*_arguments: object, **_keywords: object) -> None:
+    raise KeyboardInterrupt
 
 
 def wait_until_recorded(ledger: Path, process: subprocess.Popen[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
@@ -70,6 +71,7 @@ CREATE TABLE bottles (
 # A value or a row of a ledger; the longest that is written has some hundred kilobytes.
 _MAX_VALUE_BYTES = 16 * 1024 * 1024
 _BUSY_SECONDS = 60
+_PAUSE_SECONDS = 0.01
 _OTHER = "name a ledger that an audit has written"
 _NEXT_STEPS = {
     sqlite3.SQLITE_FULL: "make room, and run the same command again",
@@ -128,7 +130,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> Non
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
     connection.execute("PRAGMA trusted_schema = OFF")
     if create and _is_empty(connection):
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_log(connection)
         connection.execute("BEGIN IMMEDIATE")
         # Another process may have been faster.
         if _is_empty(connection):
@@ -139,6 +141,20 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> Non
         connection.execute("COMMIT")
     _check(connection, path)
     connection.execute("PRAGMA synchronous = NORMAL" if create else "PRAGMA query_only = ON")
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Have the file written through a log; for its turn at this, SQLite does not wait by itself."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

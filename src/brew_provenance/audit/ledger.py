@@ -214,7 +214,9 @@ class Ledger:
                 " WHERE store = ? AND digest IN (SELECT value FROM json_each(?))",
                 (store, json.dumps(list(asked))),
             )
-            return {asked[row["digest"]]: _strings(row["bundles"]) for row in rows}
+            found = {row["digest"]: _strings(row["bundles"]) for row in rows}
+        # A damaged index can find what nobody asked for, here and below.
+        return {digest: found[text] for text, digest in asked.items() if text in found}
 
     def outcomes(self, keys: Sequence[str]) -> dict[str, Outcome]:
         """Return the outcomes of those verdicts of `keys` that are there."""
@@ -223,7 +225,8 @@ class Ledger:
                 "SELECT key, outcome FROM verdicts WHERE key IN (SELECT value FROM json_each(?))",
                 (json.dumps(keys),),
             )
-            return {row["key"]: Outcome(row["outcome"]) for row in rows}
+            found = {row["key"]: Outcome(row["outcome"]) for row in rows}
+        return {key: found[key] for key in keys if key in found}
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -328,7 +331,7 @@ def _text(text: str) -> str:
 
 
 def _run(row: sqlite3.Row) -> Run:
-    values = dict(row)
+    values = _typed(row)
     for moment in (row["started"], row["finished"]):
         if moment is not None and datetime.fromisoformat(moment).tzinfo is None:
             raise ValueError(f"{moment[:40]!r} is not a time in UTC")
@@ -336,6 +339,7 @@ def _run(row: sqlite3.Row) -> Run:
 
 
 def _entry(row: sqlite3.Row) -> Entry:
+    _typed(row)
     gives, evidence, bundles = row["gives"], row["evidence"], row["bundles"]
     line = row["line"]
     if row["place"] < 0 or row["rebuild"] < 0 or (line is not None and line < 1):
@@ -360,6 +364,23 @@ def _entry(row: sqlite3.Row) -> Entry:
         row["verdict"],
         judgement,
     )
+
+
+def _typed(row: sqlite3.Row) -> dict[str, Any]:
+    """Return a row's values; the types that a table declares do not hold in a damaged one."""
+    values = dict(row)
+    for name, value in values.items():
+        if not isinstance(value, int if name in _NUMBERS else str) and not (
+            value is None and name in _OPTIONAL
+        ):
+            raise ValueError(f"{name} is of another type")
+    return values
+
+
+_NUMBERS: Final = frozenset({"id", "run", "place", "rebuild", "line"})
+_OPTIONAL: Final = frozenset(
+    {"finished", "version", "file_name", "path", "line", "gives", "evidence", "bundles"}
+)
 
 
 def _findings(text: str) -> tuple[tuple[str, str], ...]:

@@ -1,7 +1,8 @@
-"""An audit in a process of its own, which a test can kill: arguments are a ledger, a folder and a number.
+"""An audit in a process of its own, which a test can kill.
 
-The folder holds a bundle for each formula, which is named as the file. After each chunk of bottles the
-number of those that are recorded is printed, and after it the ids of the workers.
+Its arguments are a ledger, a folder with a bundle for each formula, which is named as the file, the
+number of bottles that are recorded together, and a file for a line after each such part: how many
+bottles are recorded, and the ids of the workers. (A pipe would stay open while a worker lives.)
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def make(folder: Path) -> tuple[list[str], CountingStore]:
 
 def tell(progress: Progress) -> None:
     said = [progress.bottles, *(child.pid for child in multiprocessing.active_children())]
-    sys.stdout.write(" ".join(map(str, said)) + "\n")
-    sys.stdout.flush()
+    with Path(sys.argv[4]).open("a", encoding="ascii") as lines:
+        lines.write(" ".join(map(str, said)) + "\n")
 
 
 def main() -> None:

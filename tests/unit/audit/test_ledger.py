@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -358,7 +359,7 @@ BAD_VALUES = [
     "UPDATE runs SET finished = ''",
     "UPDATE runs SET notes = '7'",
     "UPDATE runs SET notes = '[[]]'",
-    "UPDATE bottles SET path = zeroblob(20000000)",
+    "UPDATE bottles SET path = hex(zeroblob(10000000))",
     "UPDATE verdicts SET findings = '[[\"a\", \"' || replace(hex(zeroblob(5000000)), '0', 'x') || '\"]]'",
 ]
 
@@ -632,6 +633,22 @@ def test_a_ledger_that_another_audit_keeps_locked_is_said_to_be(
         with pytest.raises(LedgerError, match="locked") as caught, other.transaction():
             raise AssertionError
         assert "other audit" in caught.value.next_step
+
+
+def test_a_new_ledger_that_somebody_keeps_locked_is_waited_for_but_not_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with plain(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(database, "_BUSY_SECONDS", 0)
+        with pytest.raises(LedgerError, match="locked"):
+            Ledger(path, create=True)
+        monkeypatch.setattr(database, "_BUSY_SECONDS", 5)
+        # It is let go of while it is waited for.
+        monkeypatch.setattr(time, "sleep", lambda _seconds: other.execute("ROLLBACK"))
+        with opened(path) as ledger:
+            assert ledger.begin(make_run()) == 1
 
 
 def test_two_audits_take_turns(path: Path) -> None:

@@ -240,21 +240,50 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Running:
+    """An audit in a process of its own, and what it said."""
+
+    def __init__(self, folder: Path, bundles: Path, chunk: int) -> None:
+        self.ledger = folder / "ledger.sqlite"
+        self._said, self._errors = folder / "said", folder / "errors"
+        self._said.touch()
+        command = ["-m", "tests.unit.audit.audit_in_process", self.ledger, bundles, chunk, self._said]
+        with self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, *map(str, command)],
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                cwd=TOP,
+                # An interrupt can leave coverage waiting for itself.
+                env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> list[list[int]]:
+        """How many bottles were recorded, and the ids of its workers, after each chunk."""
+        lines = self._said.read_text(encoding="ascii").splitlines()
+        return [[int(number) for number in line.split()] for line in lines]
+
+    @property
+    def errors(self) -> str:
+        return self._errors.read_text(encoding="utf-8")
+
+    def wait_for(self, chunks: int) -> None:
+        """Wait until so many chunks are recorded, or it has ended."""
+        while len(self.said) < chunks and self.process.poll() is None:
+            time.sleep(0.002)
+
+
 @contextmanager
-def running(ledger: Path, bundles: Path, chunk: int) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.unit.audit.audit_in_process", ledger, bundles, chunk]
-    with subprocess.Popen(
-        [str(part) for part in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        cwd=TOP,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def running(folder: Path, bundles: Path, chunk: int) -> Iterator[Running]:
+    folder.mkdir(exist_ok=True)
+    audit_ = Running(folder, bundles, chunk)
+    try:
+        yield audit_
+    finally:
+        audit_.process.kill()
+        audit_.process.wait()
 
 
 def is_alive(pid: int) -> bool:
@@ -301,15 +330,12 @@ def resume(path: Path, bundles: Path, said: int, chunk: int) -> dict[str, Any]:
 def test_an_audit_that_is_killed_after_a_chunk_goes_on_and_ends_like_one_that_was_not(
     chunks: int, bundles: Path, whole: dict[str, Any], tmp_path: Path, pools: list[InProcess]
 ) -> None:
-    path, said, workers = tmp_path / "ledger.sqlite", 0, []
-    with running(path, bundles, 12) as process:
-        assert process.stdout is not None
-        for _ in range(chunks):
-            said, *workers = map(int, process.stdout.readline().split())
-        process.kill()
-        for line in process.stdout:
-            said, *workers = map(int, line.split())
-    assert resume(path, bundles, said, 12) == whole
+    with running(tmp_path, bundles, 12) as killed:
+        killed.wait_for(chunks)
+        killed.process.kill()
+        killed.process.wait()
+    said, *workers = killed.said[-1] if killed.said else [0]
+    assert resume(killed.ledger, bundles, said, 12) == whole
     # Nobody is left who waits for work that never comes.
     wait_for(workers)
 
@@ -319,26 +345,32 @@ def test_an_audit_that_is_killed_at_any_moment_goes_on_and_ends_like_one_that_wa
 ) -> None:
     moments = 200 if nightly else 4
     for number in range(moments):
-        path, said = tmp_path / f"{number}.sqlite", 0
-        with running(path, bundles, 2) as process:
-            assert process.stdout is not None
+        with running(tmp_path / str(number), bundles, 2) as killed:
             time.sleep(0.3 + 2.5 * number / moments)
-            process.kill()
-            for line in process.stdout:
-                said = int(line.split()[0])
+            killed.process.kill()
+            killed.process.wait()
+        said = killed.said[-1][0] if killed.said else 0
         if said < 120:
-            assert resume(path, bundles, said, 2) == whole
+            assert resume(killed.ledger, bundles, said, 2) == whole
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let what is started hear of interrupts, also where the tests themselves do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_of_the_whole_group_ends_it_without_a_word_of_the_workers(
     bundles: Path, tmp_path: Path
 ) -> None:
-    with running(tmp_path / "ledger.sqlite", bundles, 2) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+    with running(tmp_path, bundles, 2) as interrupted:
+        interrupted.wait_for(1)
+        os.killpg(interrupted.process.pid, signal.SIGINT)
+        interrupted.process.wait(timeout=60)
     # One traceback, of the script itself, which does not expect it.
-    assert err.count("Traceback") == 1
-    assert err.rstrip().endswith("KeyboardInterrupt")
-    assert "spawn_main" not in err
+    assert interrupted.errors.count("Traceback") == 1
+    assert interrupted.errors.rstrip().endswith("KeyboardInterrupt")
+    assert "spawn_main" not in interrupted.errors

@@ -1,6 +1,7 @@
 """What can go wrong with the checking itself, as one tree; outcomes of a check are values instead.
 
 ProvenanceError                       1  a bug of ours, when raised as itself
+├── BuildSideError                    6  recording, signing or publishing failed
 └── UsageError                        2  what was asked for cannot be done
     ├── InputError                       a file given by the user cannot be used
     ├── PolicyError                      a policy cannot be used
@@ -27,6 +28,12 @@ class ProvenanceError(Exception):
         """What is wrong with it."""
         self.next_step = next_step
         """What a person does about it."""
+
+
+class BuildSideError(ProvenanceError):
+    """A bottle could not be recorded, or its attestation not be signed or published."""
+
+    exit_code = 6
 
 
 class UsageError(ProvenanceError):

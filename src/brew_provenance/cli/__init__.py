@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "upgrade": "Upgrade formulae whose bottles are verified.",
     "reinstall": "Reinstall formulae whose bottles are verified.",
     "verify": "Verify an artifact's attestations from a file of bundles.",
+    "gh": "Answer in place of gh, for brew's own check too.",
     "inspect": "Show what a file of bundles says, without a verdict.",
     "audit": "Judge every bottle of a tap, and keep the verdicts.",
     "tap": "List the bottles that a tap publishes.",

@@ -34,6 +34,7 @@ from brew_provenance.trust import TrustedRoot
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+    from brew_provenance.stores.github import GitHubStore
     from brew_provenance.transport import Transport
 
 _MAX_KEY_BYTES = 64 * 1024
@@ -88,6 +89,13 @@ _OPTIONS = (
     options.offline,
     options.trusted_root,
 )
+
+
+def brew_environment() -> BrewEnvironment:
+    """Return the configuration of brew on this machine."""
+    return read_environment(
+        os.environ, home=Path.home(), system=platform.system(), machine=platform.machine()
+    )
 
 
 def options_of_sources(command: Callable[..., None]) -> Callable[..., None]:
@@ -161,9 +169,7 @@ class Sources:
     @cached_property
     def environment(self) -> BrewEnvironment:
         """The configuration of brew."""
-        return read_environment(
-            os.environ, home=Path.home(), system=platform.system(), machine=platform.machine()
-        )
+        return brew_environment()
 
     @cached_property
     def brew(self) -> Path | None:
@@ -355,8 +361,8 @@ class Sources:
 
     def _github(self, tap: str, *, remembered: bool = True) -> Store:
         from brew_provenance.stores.cache import CachedStore  # noqa: PLC0415 - not for kits
-        from brew_provenance.stores.github import GitHubStore, store_name  # noqa: PLC0415
-        from brew_provenance.stores.githubapi import DEFAULT_API, GitHubAPI  # noqa: PLC0415
+        from brew_provenance.stores.github import store_name  # noqa: PLC0415
+        from brew_provenance.stores.githubapi import DEFAULT_API  # noqa: PLC0415
 
         repositories = self.policy_for(tap).source_repositories
         base = DEFAULT_API if self._choices.api is None else _checked_api(self._choices.api)
@@ -364,18 +370,35 @@ class Sources:
         name = store_name(base, repositories)
         if self.offline:
             return CachedStore(None, folder, name)
-        api = GitHubAPI(self.transport, base)
-        if base == DEFAULT_API:
-            # The token is for GitHub: another API, which a person named, does not get to see it.
-            environment = self.environment
-            api = GitHubAPI(
-                self.transport,
-                base,
-                token=environment.github_api_token,
-                token_name=environment.github_api_token_from or "",
-            )
-        store = GitHubStore(self.transport, api, repositories, predicate_type=PROVENANCE_V1)
+        store = github_store(
+            self.transport, repositories, api=self._choices.api, environment=self.environment
+        )
         return CachedStore(store, folder, name) if remembered else store
+
+
+def github_store(
+    transport: Transport,
+    repositories: Sequence[str],
+    *,
+    api: str | None,
+    environment: BrewEnvironment,
+    predicate_type: str = PROVENANCE_V1,
+) -> GitHubStore:
+    """Return the store of some repositories' attestations, at GitHub or at an API that a person named."""
+    from brew_provenance.stores.github import GitHubStore  # noqa: PLC0415 - not for kits
+    from brew_provenance.stores.githubapi import DEFAULT_API, GitHubAPI  # noqa: PLC0415
+
+    if api is not None and _checked_api(api) != DEFAULT_API:
+        # The token is for GitHub: another API, which a person named, does not get to see it.
+        client = GitHubAPI(transport, api)
+    else:
+        client = GitHubAPI(
+            transport,
+            DEFAULT_API,
+            token=environment.github_api_token,
+            token_name=environment.github_api_token_from or "",
+        )
+    return GitHubStore(transport, client, repositories, predicate_type=predicate_type)
 
 
 def _checked_api(url: str) -> str:

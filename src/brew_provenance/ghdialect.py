@@ -51,6 +51,7 @@ _WORKFLOW = re.compile(
     re.ASCII,
 )
 _URL_PREFIX = re.compile(r"[0-9a-f]{64}--", re.ASCII)
+_PREFIX_LENGTH = 66
 
 
 @dataclass(frozen=True)
@@ -166,14 +167,15 @@ def judge(  # noqa: PLR0913 - what there is to judge, and by what
     verifier: BundleVerifier,
     criteria: Criteria,
     *,
-    digest: Digest,
+    digests: Sequence[Digest],
     name: str | None,
     predicate_type: str,
 ) -> tuple[list[Accepted], list[str]]:
     """Return the attestations that hold for an artifact, and why others do not.
 
-    `name` is the bottle that a file claims to be; one subject then has to carry both. Attestations of
-    another predicate type are in neither list: they speak of something else.
+    `digests` are all of the artifact's that are known, the one to be found first. `name` is the bottle
+    that a file claims to be; one subject then has to carry both. Attestations of another predicate type
+    are in neither list: they speak of something else.
     """
     accepted: list[Accepted] = []
     problems: list[str] = []
@@ -189,7 +191,7 @@ def judge(  # noqa: PLR0913 - what there is to judge, and by what
             continue
         if statement.predicate_type != predicate_type:
             continue
-        reasons = [*criteria.problems(evidence), *_problems_of_subject(statement, digest, name)]
+        reasons = [*criteria.problems(evidence), *_problems_of_subject(statement, digests, name)]
         if reasons:
             problems.append("; ".join(reasons))
         else:
@@ -200,21 +202,26 @@ def judge(  # noqa: PLR0913 - what there is to judge, and by what
 _OTHER_KIND: Final = frozenset({"not-an-attestation", "predicate-type-other"})
 
 
-def _problems_of_subject(statement: Statement, digest: Digest, name: str | None) -> Iterator[str]:
-    question = Question("the artifact", (digest,), name=name)
-    found = find_subject(statement, question, SubjectNaming.FILE_NAME)
-    if isinstance(found, Finding) and not _is_notarised(statement, digest, name):
-        yield _codes([found])
+def _problems_of_subject(statement: Statement, digests: Sequence[Digest], name: str | None) -> Iterator[str]:
+    names, first = [name], digests[0]
+    if not any(subject.digest.get(first.algorithm) == first.value for subject in statement.subject):
+        yield "subject-digest-mismatch"
+        return
+    if name is not None:
+        # Homebrew's backfill names its subjects with a URL's digest before the name.
+        names += [subject.name for subject in statement.subject if _is_backfilled(subject.name, name)]
+    found = [
+        find_subject(
+            statement, Question("the artifact", tuple(digests), name=wanted), SubjectNaming.FILE_NAME
+        )
+        for wanted in names
+    ]
+    if all(isinstance(one, Finding) for one in found):
+        yield _codes([one for one in found[:1] if isinstance(one, Finding)])
 
 
-def _is_notarised(statement: Statement, digest: Digest, name: str | None) -> bool:
-    """Say whether a subject is named as Homebrew's backfill names them: a URL's digest before the name."""
-    return name is not None and any(
-        subject.digest.get(digest.algorithm) == digest.value
-        and _URL_PREFIX.match(subject.name)
-        and _URL_PREFIX.sub("", subject.name, count=1) == name
-        for subject in statement.subject
-    )
+def _is_backfilled(subject_name: str, name: str) -> bool:
+    return _URL_PREFIX.match(subject_name) is not None and subject_name[_PREFIX_LENGTH:] == name
 
 
 def to_json(found: Accepted, criteria: Criteria) -> dict[str, Any]:

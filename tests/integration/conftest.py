@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.integration.world import TAG, Front, Ground, World, environment, make_ground
 
 from brew_provenance.cli import main
 from brew_provenance.sandbox.rehearsal import make_kit
 from brew_provenance.sandbox.scenario import Scenario
+from brew_provenance.sandbox.serving import serve
 
 FIXTURES = Path(__file__).parents[2] / "formula-fixtures"
 
@@ -92,3 +95,30 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kit")
     make_kit(folder, FIXTURES, unattested=["greeter"], forged={"farewell": "commit-lie"})
     return folder
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return make_ground(tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture(scope="module")
+def front() -> Iterator[tuple[Front, str]]:
+    """Serve whichever world is in force, and say where."""
+    front = Front()
+    with serve(front) as server:
+        yield front, server.url
+
+
+@pytest.fixture
+def world(ground: Ground, front: tuple[Front, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(ground, tmp_path, front[1])
+    front[0].world = made
+    for name in [name for name in os.environ if name.startswith("HOMEBREW_") or name.endswith("_TOKEN")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    for name, value in environment(made).items():
+        monkeypatch.setenv(name, value)
+    for module in ("check", "kit", "options", "pouring"):
+        monkeypatch.setattr(f"brew_provenance.cli.{module}.host_tag", lambda: TAG)
+    return made

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -28,8 +27,6 @@ from tests.integration.world import (
     Ground,
     World,
     bottle_of,
-    environment,
-    make_ground,
 )
 from tests.unit.reports.structure import check_junit, check_sarif
 
@@ -39,7 +36,6 @@ from brew_provenance.sandbox.actions import build_statement, build_subject
 from brew_provenance.sandbox.formulaapi import build_documents
 from brew_provenance.sandbox.github import faults
 from brew_provenance.sandbox.rehearsal import SIGNED_AT
-from brew_provenance.sandbox.serving import serve
 from brew_provenance.sandbox.wire import encode_json
 
 Json = dict[str, Any]
@@ -47,32 +43,6 @@ Check = Callable[..., Result]
 
 LISTS = "/repos/Homebrew/homebrew-core/attestations/*"
 BULK = "*/bulk-list"
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    return make_ground(tmp_path_factory.mktemp("api"))
-
-
-@pytest.fixture(scope="module")
-def front() -> Iterator[tuple[Front, str]]:
-    front = Front()
-    with serve(front) as server:
-        yield front, server.url
-
-
-@pytest.fixture
-def world(ground: Ground, front: tuple[Front, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(ground, tmp_path, front[1])
-    front[0].world = made
-    for name in [name for name in os.environ if name.startswith("HOMEBREW_") or name.endswith("_TOKEN")]:
-        monkeypatch.delenv(name)
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    for name, value in environment(made).items():
-        monkeypatch.setenv(name, value)
-    for module in ("check", "options"):
-        monkeypatch.setattr(f"brew_provenance.cli.{module}.host_tag", lambda: TAG)
-    return made
 
 
 @pytest.fixture

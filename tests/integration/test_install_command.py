@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,8 @@ from tests.integration.world import (
     FIXTURE_TAP,
     FIXTURES,
     TAG,
-    Front,
-    Ground,
     World,
     environment,
-    make_ground,
     names_of,
 )
 
@@ -31,39 +28,12 @@ from brew_provenance import install as install_module
 from brew_provenance.install import Brew, Verb
 from brew_provenance.sandbox.github import faults
 from brew_provenance.sandbox.github.exchange import Call, Reply
-from brew_provenance.sandbox.serving import serve
 
 QUESTIONS = ["--cellar", "--prefix"]
 CALLS = ["update-if-needed", "fetch", "--cache"]
 VERBS = [verb.value for verb in Verb]
 
 Arrange = Callable[[World], None]
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    return make_ground(tmp_path_factory.mktemp("api"))
-
-
-@pytest.fixture(scope="module")
-def front() -> Iterator[tuple[Front, str]]:
-    """Serve whichever world is in force, and say where."""
-    front = Front()
-    with serve(front) as server:
-        yield front, server.url
-
-
-@pytest.fixture
-def world(ground: Ground, front: tuple[Front, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(ground, tmp_path, front[1])
-    front[0].world = made
-    for name in [name for name in os.environ if name.startswith("HOMEBREW_") or name.endswith("_TOKEN")]:
-        monkeypatch.delenv(name)
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    for name, value in environment(made).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("brew_provenance.cli.pouring.host_tag", lambda: TAG)
-    return made
 
 
 def pours(world: World) -> list[list[str]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,11 @@ from tests.integration.world import (
     FIXTURE_TAP,
     FIXTURES,
     JOBS,
-    TAG,
     Front,
-    Ground,
     World,
-    environment,
-    make_ground,
 )
 
 from brew_provenance.sandbox.github import faults
-from brew_provenance.sandbox.serving import serve
 from brew_provenance.stores.kit import Kit
 
 Export = Callable[..., Result]
@@ -41,31 +35,10 @@ LISTS = "*/attestations/*"
 NAMES = ["farewell", "greeter", "hello", "hello+plus", "hello@2", "salutations"]
 
 
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    return make_ground(tmp_path_factory.mktemp("api"))
-
-
-@pytest.fixture(scope="module")
-def front() -> Iterator[tuple[Front, str]]:
-    front = Front()
-    with serve(front) as server:
-        yield front, server.url
-
-
 @pytest.fixture
-def world(ground: Ground, front: tuple[Front, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(ground, tmp_path, front[1])
-    front[0].world = made
-    for name in [name for name in os.environ if name.startswith("HOMEBREW_") or name.endswith("_TOKEN")]:
-        monkeypatch.delenv(name)
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    for name, value in environment(made).items():
-        monkeypatch.setenv(name, value)
-    for module in ("check", "kit", "options"):
-        monkeypatch.setattr(f"brew_provenance.cli.{module}.host_tag", lambda: TAG)
-    attest(made, "hello", "salutations")
-    return made
+def world(world: World) -> World:
+    attest(world, "hello", "salutations")
+    return world
 
 
 def attest(world: World, *names: str, tap: str = CORE) -> None:

@@ -188,7 +188,7 @@ def verify(  # noqa: PLR0913 - one parameter a flag of gh's
         candidates,
         Verifier(roots),
         criteria,
-        digest=digest,
+        digests=[digest, *(other for other in digests if other != digest)],
         name=claimed_bottle_name(file.name),
         predicate_type=predicate_type,
     )

@@ -321,7 +321,21 @@ _TABLE = [
     ),
     *_rows(
         Step.PREDICATE,
+        Severity.REJECT,
+        ("vsa-other-verifier", "The verification summary names another verifier than the workflow that signed it.", _FORGED),
+        ("vsa-other-resource", "The verification summary is about another package version than the bottle's.", _FORGED),
+        ("vsa-failed", "The verifier found that the bottle does not satisfy its policy.", "Do not use the bottle; ask the verifier what it found."),
+    ),
+    *_rows(
+        Step.PREDICATE,
+        Severity.NOT_APPLICABLE,
+        ("vsa-other-signer", "The verification summary is signed by another workflow than the one that was named.", _NONE),
+        ("vsa-level-missing", "The verification summary does not reach the level that is asked for.", _NONE),
+    ),
+    *_rows(
+        Step.PREDICATE,
         Severity.NOTE,
+        ("vsa-accepted", "A verifier that was named says so; what it saw was not looked at again.", "Nothing; the verifier is trusted in place of the evidence."),
         ("predicate-not-checked", "What the predicate says: predicates of this type are not compared with the certificate.",
          "Read the predicate as what the signer says, not as what is proved."),
     ),

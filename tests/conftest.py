@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "pull request")
+
+
+def missing(*programs: str) -> None:
+    """Skip the test where a program is missing; fail it where nothing may be skipped, as in CI."""
+    lacking = [name for name in programs if shutil.which(name) is None]
+    if lacking:
+        skip_or_fail(f"not on this machine: {', '.join(lacking)}")
+
+
+def skip_or_fail(why: str) -> None:
+    """Skip the test for want of something; with BREW_PROVENANCE_SKIP_NOTHING, as CI sets it, fail it."""
+    if os.environ.get("BREW_PROVENANCE_SKIP_NOTHING"):
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ Each step is a function of values; the order of the steps is the order of the li
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from brew_provenance import strictjson
 from brew_provenance.bottle import Digest
@@ -16,10 +16,22 @@ from brew_provenance.crosscheck import check_predicate
 from brew_provenance.evidence import Evidence
 from brew_provenance.findings import Finding, Severity
 from brew_provenance.policy import Gives, Policy, Signer
-from brew_provenance.statement import PROVENANCE_V1, Statement, predicate_type_of, read_statement
+from brew_provenance.statement import (
+    PROVENANCE_V1,
+    Statement,
+    build_type_of,
+    predicate_type_of,
+    read_statement,
+)
 from brew_provenance.strictjson import MalformedJSONError
 from brew_provenance.subject import Question, expected_name, find_subject
 from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from brew_provenance.buildtypes.bottle.v1 import BottleBuild
+
+BindFormula: TypeAlias = "Callable[[BottleBuild], Sequence[Finding]]"
+"""Says whether the formula that a build names is the one that describes the bottle, and by what."""
 
 
 class BundleVerifier(Protocol):
@@ -40,20 +52,23 @@ class Candidate:
     """The bundle, or why it could not be read."""
 
 
-def appraise(
+def appraise(  # noqa: PLR0913 - all that a verdict rests on
     question: Question,
     candidates: Iterable[Candidate],
     verifier: BundleVerifier,
     basis: Basis,
     findings: Sequence[Finding] = (),
+    *,
+    bind: BindFormula | None = None,
 ) -> Verdict:
     """Judge every candidate and return the verdict on `question`.
 
     `findings` are what was already found about the artifact or about the store's answer; a fault
     among them decides before any bundle is looked at. No candidate at all means that a store
-    answered and has none.
+    answered and has none. `bind` is asked about the builds of candidates that are right in all else;
+    None where nothing is at hand that a formula could be compared with.
     """
-    assessed = (_assess(candidate, question, verifier, basis.policy) for candidate in candidates)
+    assessed = (_assess(candidate, question, verifier, basis.policy, bind) for candidate in candidates)
     return decide(question, assessed, basis, findings)
 
 
@@ -104,12 +119,19 @@ def examine(candidate: Candidate, verifier: BundleVerifier) -> Assessment:
     statement = read_statement(document)
     if isinstance(statement, Finding):
         return Assessment(candidate.source, (statement,), evidence)
-    return Assessment(candidate.source, tuple(_check_predicate(statement, evidence)), evidence, statement)
+    findings, build = _check_predicate(statement, evidence)
+    return Assessment(candidate.source, tuple(findings), evidence, statement, build=build)
 
 
-def _assess(candidate: Candidate, question: Question, verifier: BundleVerifier, policy: Policy) -> Assessment:
+def _assess(
+    candidate: Candidate,
+    question: Question,
+    verifier: BundleVerifier,
+    policy: Policy,
+    bind: BindFormula | None,
+) -> Assessment:
     general = appraise_bundle(candidate, question.predicate_type, verifier, policy, question.digests)
-    return answer(question, general)
+    return answer(question, general, bind)
 
 
 def appraise_bundle(
@@ -137,23 +159,36 @@ def appraise_bundle(
     statement = read_statement(document)
     if isinstance(statement, Finding):
         return Assessment(source, (statement,), evidence, None, signer)
-    # Step 7: the predicate against the certificate.
-    return Assessment(source, tuple(_check_predicate(statement, evidence)), evidence, statement, signer)
+    # Step 7: the predicate against the certificate, and the build against the policy.
+    findings, build = _check_predicate(statement, evidence)
+    if _is_provenance(statement) and not any(finding.is_fault for finding in findings):
+        judged = policy.judge_build(evidence, build_type_of(statement), build)
+        if isinstance(judged, list):
+            findings += judged
+        else:
+            signer = judged
+    return Assessment(source, tuple(findings), evidence, statement, signer, build=build)
 
 
-def answer(question: Question, general: Assessment) -> Assessment:
-    """Say whether a bundle that was appraised is about this artifact, and what it leaves open."""
-    statement, signer = general.statement, general.signer
+def answer(question: Question, general: Assessment, bind: BindFormula | None = None) -> Assessment:
+    """Say whether a bundle that was appraised is about this artifact, and what it leaves open.
+
+    `bind` is as for `appraise`.
+    """
+    statement, signer, build = general.statement, general.signer, general.build
     if statement is None or signer is None:
         return general
     # Step 6: the subject in the statement.
     subject = find_subject(statement, question, signer.subject_naming)
     if isinstance(subject, Finding):
-        return Assessment(general.source, (subject,), general.evidence, statement, signer)
-    # Step 8: the formula. What is not compared is said.
-    notes = _limits(question, statement, signer)
-    findings = (*general.findings, *notes)
-    return Assessment(general.source, findings, general.evidence, statement, signer, subject)
+        return replace(general, findings=(subject,))
+    # The end of step 7, and step 8: the tap and the formula. What is not compared is said.
+    findings = [*general.findings, *_limits(question, statement, signer, build)]
+    if build is not None:
+        findings += _other_tap(question, build)
+        if not any(finding.is_fault for finding in findings):
+            findings += [_builder(build), *(bind or _not_compared)(build)]
+    return replace(general, findings=tuple(findings), subject=subject)
 
 
 def _verify(
@@ -197,24 +232,47 @@ def _not_applicable(document: object, wanted: str | None) -> Finding | None:
     return Finding("predicate-type-other", f"predicate type {claimed!r}")
 
 
-def _check_predicate(statement: Statement, evidence: Evidence | None) -> list[Finding]:
+def _check_predicate(
+    statement: Statement, evidence: Evidence | None
+) -> tuple[list[Finding], BottleBuild | None]:
     if evidence is None or not _is_provenance(statement):
-        return [Finding("predicate-not-checked", f"predicate type {statement.predicate_type!r}")]
-    return check_predicate(statement, evidence.claims)
+        return [Finding("predicate-not-checked", f"predicate type {statement.predicate_type!r}")], None
+    return check_predicate(statement, evidence.claims, min(verified.time for verified in evidence.times))
+
+
+def _other_tap(question: Question, build: BottleBuild) -> list[Finding]:
+    # A tap's name does not follow from its repository: a remote can be any.
+    asked, attested = question.asked_tap, build.parameters.tap
+    if asked in {None, attested}:
+        return []
+    return [Finding("parameters-other-tap", f"{attested!r} instead of {asked!r}")]
+
+
+def _builder(build: BottleBuild) -> Finding:
+    runner = build.runner
+    machine = f"{runner.name!r} ({runner.os} {runner.arch}, {runner.environment})"
+    return Finding("builder-bound", f"{build.builder}, in {build.invocation}, on the runner {machine}")
+
+
+def _not_compared(build: BottleBuild) -> Sequence[Finding]:
+    said = f"commit {build.formula_commit}, {build.formula_path}"
+    return [Finding("formula-not-compared", said)]
 
 
 def _is_provenance(statement: Statement) -> bool:
     return statement.predicate_type == PROVENANCE_V1
 
 
-def _limits(question: Question, statement: Statement, signer: Signer) -> list[Finding]:
-    """Say what an accepted attestation does not prove."""
+def _limits(
+    question: Question, statement: Statement, signer: Signer, build: BottleBuild | None
+) -> list[Finding]:
+    """Say what an accepted attestation does not prove, but for the formula that a build names."""
     limits = []
     if expected_name(question, signer.subject_naming) is None and question.package is None:
         limits.append(Finding("subject-name-not-checked", "no name was asked for"))
     if signer.gives is Gives.NOTARISATION:
         limits.append(Finding("notarisation-only", f"signed by {signer.name}"))
-    elif question.is_bottle and _is_provenance(statement):
+    elif question.is_bottle and _is_provenance(statement) and build is None:
         limits.append(Finding("builder-not-bound", "the build type describes a workflow run"))
         limits.append(Finding("formula-not-bound", "the attestation names no formula"))
     return limits

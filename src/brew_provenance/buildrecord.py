@@ -36,9 +36,10 @@ SUFFIX: Final = ".build-record"
 `*.bottle.json`, `*.json` and `*.tar.gz`, and goes along with what taps upload, `*.bottle.*`."""
 
 _TEXT = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=4096)]
-_SHA256 = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{64}\Z")]
-_OBJECT_ID = Annotated[str, StringConstraints(strict=True, pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")]
-_NUMBER = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,19}\Z")]
+# In these, `$` is the end of the text, and never a line feed before it.
+_SHA256 = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{64}$")]
+_OBJECT_ID = Annotated[str, StringConstraints(strict=True, pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
+_NUMBER = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,19}$")]
 _NEXT_STEP = "run `brew-provenance record` again in the build job"
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brew_provenance.appraise import BundleVerifier, appraise
-from brew_provenance.bottle import Digest
+from brew_provenance.bottle import BottleFileName, Digest
 from brew_provenance.findings import Finding
 from brew_provenance.policy import Policy
 from brew_provenance.stores import Answer, Store
+from brew_provenance.subject import Question
 from brew_provenance.targets import Target
 from brew_provenance.trust import TrustedRoot
 from brew_provenance.verdict import Basis, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from brew_provenance.buildtypes.bottle.v1 import BottleBuild
 
 _Answers = Mapping[Digest, Answer]
 
@@ -84,12 +91,39 @@ def examine_file(target: Target) -> Target:
         return replace(target, findings=(*findings, Finding("artifact-digest-mismatch", detail)))
     findings.append(Finding("bytes-hashed", f"{target.file} has {digest}"))
     if isinstance(packed, BottleFileError):
-        findings.append(Finding(packed.code, str(packed)))
-    elif target.formula is not None:
+        return replace(target, findings=(*findings, Finding(packed.code, str(packed))))
+    if target.formula is not None:
         from brew_provenance.formulamatch import compare_with_tap  # noqa: PLC0415 - loads a parser of Ruby
 
         findings += compare_with_tap(packed.text, target.formula)
-    return replace(target, findings=tuple(findings))
+    return replace(target, findings=tuple(findings), packed=packed.text)
+
+
+def bind_target(target: Target, build: BottleBuild) -> list[Finding]:
+    """Say whether the formula that a build names describes the bottle, by all that is at hand."""
+    from brew_provenance.formulamatch import bind_formula  # noqa: PLC0415 - loads a parser of Ruby
+
+    bottle, name = target.question.bottle, target.question.name
+    packed, version = target.packed, bottle.version if bottle is not None else None
+    if target.file is not None and name is not None:
+        # A bottle that the tap does not describe any more: only what is attested can be compared with it.
+        found = _packed_in(target.file, BottleFileName.parse(name, build.parameters.formula), target.question)
+        if isinstance(found, Finding):
+            return [found]
+        packed, version = found
+    return bind_formula(build, target.formula, version=version, packed=packed, history=target.history)
+
+
+def _packed_in(file: Path, name: BottleFileName, question: Question) -> tuple[bytes, str] | Finding:
+    """Return the formula in a bottle that goes by its name alone, and its version."""
+    from brew_provenance.bottlefile import BottleFileError, examine_bottle  # noqa: PLC0415 - as above
+
+    digest, packed = examine_bottle(file, name.formula, name.version)
+    if digest not in question.digests:
+        return Finding("artifact-digest-mismatch", f"{file} has {digest}; it was changed meanwhile")
+    if isinstance(packed, BottleFileError):
+        return Finding(packed.code, str(packed))
+    return packed.text, name.version
 
 
 @dataclass(frozen=True)
@@ -102,7 +136,14 @@ class _Judge:
         answer = answers[target.question.digests[0]]
         basis = Basis(self.trust.roots, self.policy, self.store, target.metadata)
         findings = (*target.findings, *answer.findings, *self.trust.notes)
-        return appraise(target.question, answer.candidates, self.trust.verifier, basis, findings)
+        return appraise(
+            target.question,
+            answer.candidates,
+            self.trust.verifier,
+            basis,
+            findings,
+            bind=partial(bind_target, target),
+        )
 
 
 def _digests_of(targets: Sequence[Target]) -> list[Digest]:

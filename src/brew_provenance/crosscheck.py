@@ -3,12 +3,15 @@
 The certificate's claims come from the CI provider's token, and the job cannot choose them; the
 predicate is whatever the job wrote. Where both speak they must agree, or the predicate is a lie
 that is rightly signed. Rules: one row each of the cross-check table for the build types
-`https://actions.github.io/buildtypes/workflow/v1` and its community twin.
+`https://actions.github.io/buildtypes/workflow/v1` and its community twin. Those of our own build type
+stand beside its model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -16,13 +19,18 @@ from brew_provenance.certificate import Claims
 from brew_provenance.findings import Finding
 from brew_provenance.statement import (
     ACTIONS_BUILD,
+    BOTTLE_BUILD,
     COMMUNITY_BUILD,
     BuildDefinition,
     Provenance,
     Statement,
     Workflow,
+    build_type_of,
     summarise,
 )
+
+if TYPE_CHECKING:
+    from brew_provenance.buildtypes.bottle.v1 import BottleBuild
 
 # What each build type's own page defines; anything else could change what was built.
 _EXTERNAL_PARAMETERS = {
@@ -32,8 +40,28 @@ _EXTERNAL_PARAMETERS = {
 _RUNNER_BUILDER = "https://github.com/actions/runner/"
 
 
-def check_predicate(statement: Statement, claims: Claims) -> list[Finding]:
-    """Return every disagreement between a provenance predicate and the certificate; none is good."""
+def check_predicate(
+    statement: Statement, claims: Claims, signed: datetime | None = None
+) -> tuple[list[Finding], BottleBuild | None]:
+    """Return every disagreement between a provenance predicate and the certificate; none is good.
+
+    And the build that it describes, where it is of our own build type and can be read. `signed` is the
+    earliest verified time.
+    """
+    if build_type_of(statement) != BOTTLE_BUILD:
+        return _check_workflow_run(statement, claims), None
+    from brew_provenance.buildtypes.bottle.v1.rules import (  # noqa: PLC0415 - many models, for one build type
+        check_build,
+        read_build,
+    )
+
+    build = read_build(statement)
+    if isinstance(build, Finding):
+        return [build], None
+    return check_build(build, statement, claims, signed), build
+
+
+def _check_workflow_run(statement: Statement, claims: Claims) -> list[Finding]:
     try:
         provenance = Provenance.model_validate(statement.predicate)
     except ValidationError as error:

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from brew_provenance.certificate import EXTENSIONS
 from brew_provenance.evidence import Evidence, TimeSource
 from brew_provenance.findings import Finding, Severity, Step
 from brew_provenance.statement import Statement
 from brew_provenance.verdict import Assessment, Verdict
+
+if TYPE_CHECKING:
+    from brew_provenance.buildtypes.bottle.v1.rules import Field
 
 # A signer can write a predicate of any size; a person reads a screen.
 _MAX_DEPTH: Final = 8
@@ -33,6 +36,9 @@ class Source(Enum):
 
     PREDICATE = "predicate"
     """The signing job, in the predicate."""
+
+    BUILD_RECORD = "build record"
+    """The build job, in its record: the publishing workflow corroborated and signed it, nothing else does."""
 
     STATEMENT = "statement"
     """The signing job, in the statement around the predicate."""
@@ -61,6 +67,9 @@ class Sight:
     name: str
     value: str
     source: Source
+
+    rule: str | None = None
+    """What has to hold for it, in words that complete "it"; None where that is not told one by one."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,8 @@ def explain_assessment(assessment: Assessment) -> list[ExplainedStep]:
         sights[Step.SIGNER] = (*sights.get(Step.SIGNER, ()), rule)
     if statement is not None:
         sights[Step.STATEMENT] = tuple(_statement(assessment, statement))
-        sights[Step.PREDICATE] = tuple(islice(_predicate(statement.predicate), _MAX_SIGHTS))
+        seen = _build(statement) if assessment.build is not None else _predicate(statement.predicate)
+        sights[Step.PREDICATE] = tuple(islice(seen, _MAX_SIGHTS))
     steps = [
         _step(step, assessment.findings, sights.get(step, ()), assessment.last_step)
         for step in Step
@@ -116,8 +126,10 @@ def explain_assessment(assessment: Assessment) -> list[ExplainedStep]:
 
 
 def _undone(assessment: Assessment, steps: list[ExplainedStep]) -> Iterator[ExplainedStep]:
-    # An examination has no policy and no subject, and no attestation of today names its formula.
-    undone = {Step.FORMULA}
+    # An examination has no policy and no subject, and most attestations do not name their formula.
+    undone = set[Step]()
+    if not any(finding.code == "formula-bound" for finding in assessment.findings):
+        undone.add(Step.FORMULA)
     if assessment.signer is None:
         undone |= {Step.SIGNER, Step.STATEMENT}
     if any(finding.code == "predicate-not-checked" for finding in assessment.findings):
@@ -182,15 +194,44 @@ def _statement(assessment: Assessment, statement: Statement) -> Iterator[Sight]:
             yield Sight(f"subject {subject.name}", f"{algorithm}:{value}", Source.STATEMENT)
 
 
-def _predicate(predicate: object, path: str = "", depth: int = 0) -> Iterator[Sight]:
-    """Return the leaves of a predicate by their paths, as deep as people can follow."""
+def _predicate(predicate: object) -> Iterator[Sight]:
+    """Return the leaves of a predicate by their paths."""
+    for path, _, value in _leaves(predicate):
+        yield Sight(path, value, Source.PREDICATE)
+
+
+def _build(statement: Statement) -> Iterator[Sight]:
+    """Return the leaves of a predicate of our own build type, each with who vouches for it and its rule."""
+    from brew_provenance.buildtypes.bottle.v1.rules import (  # noqa: PLC0415 - for one build type
+        FIELDS,
+        Origin,
+    )
+
+    for path, kind, value in _leaves(statement.predicate):
+        known: Field | None = FIELDS.get(kind)
+        if known is None:
+            yield Sight(path, value, Source.PREDICATE, "is not of the build type, and not looked at")
+        elif known.origin is Origin.PUBLISHER:
+            yield Sight(path, value, Source.BUILD_RECORD, known.rule)
+        else:
+            yield Sight(path, value, Source.PREDICATE, known.rule)
+
+
+def _leaves(value: object, path: str = "", kind: str = "", depth: int = 0) -> Iterator[tuple[str, str, str]]:
+    """Yield path, kind and text of each leaf, as deep as people can follow.
+
+    Its kind is the path with a dependency called by its name, and the entry of any other list by nothing.
+    """
     if depth == _MAX_DEPTH:
-        yield Sight(path, "nested deeper than is shown", Source.PREDICATE)
-    elif isinstance(predicate, dict):
-        for name, value in predicate.items():
-            yield from _predicate(value, f"{path}.{name}" if path else str(name), depth + 1)
-    elif isinstance(predicate, list):
-        for index, value in enumerate(predicate):
-            yield from _predicate(value, f"{path}[{index}]", depth + 1)
+        yield path, kind, "nested deeper than is shown"
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            below = (f"{path}.{name}", f"{kind}.{name}") if path else (str(name), str(name))
+            yield from _leaves(inner, *below, depth + 1)
+    elif isinstance(value, list):
+        named = kind == "buildDefinition.resolvedDependencies"
+        for index, inner in enumerate(value):
+            name = inner.get("name") if named and isinstance(inner, dict) else ""
+            yield from _leaves(inner, f"{path}[{index}]", f"{kind}[{name}]", depth + 1)
     else:
-        yield Sight(path, str(predicate), Source.PREDICATE)
+        yield path, kind, str(value)

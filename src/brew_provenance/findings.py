@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 
 class Severity(Enum):
@@ -301,6 +302,20 @@ _TABLE = [
         ("predicate-commit-mismatch", "The predicate names another commit than the certificate.", _LIES),
         ("predicate-builder-mismatch", "The predicate names another builder than the certificate.", _LIES),
         ("predicate-invocation-mismatch", "The predicate names another run than the certificate.", _LIES),
+        ("build-subjects-many", "A statement of one bottle's build names several subjects.", _FORGED),
+        ("parameters-other-tap", "The predicate is of the build of another tap's bottle.", _FORGED),
+        ("parameters-other-formula", "The predicate is of the build of another formula than the subject.", _FORGED),
+        ("parameters-other-tag", "The predicate is of the build of a bottle for another tag than the subject.", _FORGED),
+        ("parameters-other-rebuild", "The predicate is of the build of another rebuild than the subject.", _FORGED),
+        ("identical-bottles-mismatch", "The bottles that are said to be identical cannot have become this one.", _FORGED),
+        ("formula-path-unusable", "The predicate's formula file is not a path inside the tap, or is not called as the formula.", _FORGED),
+        ("runner-other-system", "The predicate's runner has another operating system than the bottle is for.", _FORGED),
+        ("runner-labels-contradict", "The predicate's runner has the label of self-hosted ones, and is said to be none.", _FORGED),
+        ("builder-malformed", "The predicate's builder is not a workflow of GitHub Actions at a ref.", _FORGED),
+        ("build-times-contradict", "The build is said to have ended before it began, or after it was attested.", _FORGED),
+        ("build-type-not-allowed", "The policy does not allow predicates of this build type.", _POLICY),
+        ("builder-not-allowed", "The bottle was built by a workflow that the policy does not allow.", _POLICY),
+        ("builder-environment-not-allowed", "The bottle was built on a kind of runner that the policy does not allow.", _POLICY),
     ),
     *_rows(
         Step.RESOLVE,
@@ -343,8 +358,9 @@ _TABLE = [
         Step.FORMULA,
         Severity.REJECT,
         ("formula-text-mismatch", "The formula that is packed into the bottle is not that of the commit it is said to be built from.", _BUILT),
-        ("formula-version-mismatch", "The formula that is packed into the bottle is of another version than the tap's.", _BUILT),
-        ("formula-source-mismatch", "The formula that is packed into the bottle builds another source than the tap's.", _BUILT),
+        ("formula-file-mismatch", "The formula commit that is attested does not hold the formula file that is attested.", _BUILT),
+        ("formula-version-mismatch", "The formula that the bottle was built from is of another version than the tap's.", _BUILT),
+        ("formula-source-mismatch", "The formula that the bottle was built from builds another source than the tap's.", _BUILT),
         ("formula-unreadable", "The formula that is packed into the bottle cannot be read.", _BUILT),
         ("bottle-not-a-tarball", "The bottle is not a gzipped tar archive.", _BUILT),
         ("bottle-outside-keg", "The bottle holds something outside of its keg.", _BUILT),
@@ -365,6 +381,12 @@ _TABLE = [
          "Nothing; the commit that was built is compared where it is attested."),
         ("formula-compared-by-fields", "The formula that is packed into the bottle has the tap's version and source.",
          "Nothing; the whole file is compared where the tap's repository is given."),
+        ("formula-bound", "The formula commit that the bottle was built from is attested, and describes this bottle.", "Nothing."),
+        ("builder-bound", "The workflow, the run and the runner that built the bottle are attested.", "Nothing."),
+        ("formula-commit-not-in-tap", "The formula commit that is attested is not in the tap's repository at hand; the content that it pins is compared.",
+         "Nothing: what a pull request builds is merged as another commit. Fetch the commit to compare it as well."),
+        ("formula-not-compared", "Whether the formula commit that is attested describes the bottle: nothing to compare it with is at hand.",
+         "Name the formula, or give the tap's repository with --tap-dir."),
         ("notarisation-only", "How the bottle was built: the attestation says that it existed at the time of signing.",
          "Prefer a newer bottle, which has build provenance."),
         ("builder-not-bound", "Which machine built the bottle: the attestation describes the job that published it.",
@@ -377,6 +399,18 @@ _TABLE = [
 
 REASONS = {reason.code: reason for reason in _TABLE}
 """Every reason by its code."""
+
+LIMITS: Final = frozenset(
+    {
+        "subject-name-not-checked",
+        "predicate-not-checked",
+        "notarisation-only",
+        "builder-not-bound",
+        "formula-not-bound",
+        "formula-not-compared",
+    }
+)
+"""The notes that say what an accepted attestation does not prove: what each means completes "not proved"."""
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -35,8 +35,11 @@ from brew_provenance.errors import PolicyError
 from brew_provenance.evidence import Evidence
 from brew_provenance.files import FileTooLongError, read_bounded
 from brew_provenance.findings import Finding
-from brew_provenance.statement import summarise
+from brew_provenance.statement import ACTIONS_BUILD, BOTTLE_BUILD, COMMUNITY_BUILD, summarise
 from brew_provenance.subject import SubjectNaming
+
+if TYPE_CHECKING:
+    from brew_provenance.buildtypes.bottle.v1 import BottleBuild
 
 GITHUB_ACTIONS_ISSUER: Final = "https://token.actions.githubusercontent.com"
 """The OIDC issuer of GitHub Actions. Enterprises have their own below it: compare exactly."""
@@ -56,6 +59,17 @@ _WORKFLOW = re.compile(
 )
 _Runner = Literal["github-hosted", "self-hosted"]
 _RUNNERS: Final[tuple[_Runner, ...]] = ("github-hosted", "self-hosted")
+_BuildType = Literal["bottle-build", "github-workflow", "community-workflow"]
+_BUILD_TYPES: Final[dict[_BuildType, str]] = {
+    "bottle-build": BOTTLE_BUILD,
+    "github-workflow": ACTIONS_BUILD,
+    "community-workflow": COMMUNITY_BUILD,
+}
+_BUILDER = re.compile(
+    r"(?:(?P<repository>[A-Za-z0-9_-]+/[A-Za-z0-9._-]+)/)?"
+    r"(?P<path>\.github/workflows/[A-Za-z0-9._ +()-]+\.ya?ml)",
+    re.ASCII,
+)
 _NEXT_STEP = "compare with src/brew_provenance/policies/README.md"
 
 
@@ -81,7 +95,14 @@ def _check_tap(value: str) -> str:
     return value.lower()
 
 
+def _check_builder(value: str) -> str:
+    if value != _ANY and _BUILDER.fullmatch(value) is None:
+        raise ValueError("not [OWNER/REPO/].github/workflows/FILE")
+    return value
+
+
 _Repository = Annotated[str, AfterValidator(_check_repository)]
+_Builder = Annotated[str, AfterValidator(_check_builder)]
 
 
 class Signer(BaseModel):
@@ -106,6 +127,9 @@ class Signer(BaseModel):
     source_repository_id: str | None = None
     source_owner_id: str | None = None
     runner_environments: Annotated[tuple[_Runner, ...], Field(min_length=1)] = _RUNNERS
+    build_types: Annotated[tuple[_BuildType, ...], Field(min_length=1)] = tuple(_BUILD_TYPES)
+    builders: Annotated[tuple[_Builder, ...], Field(min_length=1)] = (_ANY,)
+    builder_environments: Annotated[tuple[_Runner, ...], Field(min_length=1)] = _RUNNERS
     valid_from: Annotated[AwareDatetime, Strict()] | None = None
     valid_until: Annotated[AwareDatetime, Strict()] | None = None
     gives: Gives = Gives.BUILD_PROVENANCE
@@ -121,6 +145,57 @@ class Signer(BaseModel):
             *self._judge_runner(claims),
             *self._judge_times(evidence),
         ]
+
+    def judge_build(self, build_type: str | None, build: BottleBuild | None) -> list[Finding]:
+        """Return what keeps the build that an attestation describes from being one of this signer's.
+
+        `build` is None for the build types that describe the publishing run alone. Those name no builder,
+        and so do not satisfy a restriction of builders.
+        """
+        return [
+            *self._judge_build_type(build_type),
+            *self._judge_builder(build),
+            *self._judge_builder_environment(build),
+        ]
+
+    def _judge_build_type(self, build_type: str | None) -> Iterator[Finding]:
+        if build_type not in {_BUILD_TYPES[name] for name in self.build_types}:
+            allowed = ", ".join(self.build_types)
+            yield Finding("build-type-not-allowed", f"build type {build_type!r}, allowed: {allowed}")
+
+    def _judge_builder(self, build: BottleBuild | None) -> Iterator[Finding]:
+        allowed = ", ".join(self.builders)
+        if build is None:
+            if _ANY not in self.builders:
+                yield Finding("builder-not-allowed", f"it names no builder, allowed: {allowed}")
+            return
+        try:
+            builder = WorkflowIdentity.parse(build.builder)
+        except ClaimError:
+            yield Finding("builder-not-allowed", f"built by {build.builder!r}, allowed: {allowed}")
+            return
+        for text in self.builders:
+            match = _BUILDER.fullmatch(text)
+            repository = (match and match["repository"]) or self.source_repository
+            if _same_repository(builder.repository_uri, f"{_GITHUB}{repository}") and (
+                match is None or match["path"] == builder.path
+            ):
+                return
+        yield Finding(
+            "builder-not-allowed",
+            f"built by {builder.repository_uri}/{builder.path}, allowed: {allowed}",
+        )
+
+    def _judge_builder_environment(self, build: BottleBuild | None) -> Iterator[Finding]:
+        allowed = ", ".join(self.builder_environments)
+        if build is None:
+            if set(_RUNNERS) - set(self.builder_environments):
+                yield Finding("builder-environment-not-allowed", f"it names no builder, allowed: {allowed}")
+            return
+        runners = (build.runner, *(other.runner for other in build.identical_bottles))
+        for environment in dict.fromkeys(runner.environment for runner in runners):
+            if environment not in self.builder_environments:
+                yield Finding("builder-environment-not-allowed", f"{environment}, allowed: {allowed}")
 
     def _judge_issuer(self, claims: Claims) -> Iterator[Finding]:
         if claims.issuer is None:
@@ -261,9 +336,23 @@ class Policy:
                 )
                 for left, right in different
             ]
+        return self._nearest(signer.judge(evidence) for signer in self.signers)
+
+    def judge_build(
+        self, evidence: Evidence, build_type: str | None, build: BottleBuild | None
+    ) -> Signer | list[Finding]:
+        """Return the signer that evidence and predicate satisfy in full, or what keeps them from the nearest.
+
+        `evidence` has to satisfy one by itself.
+        """
+        return self._nearest(
+            signer.judge(evidence) or signer.judge_build(build_type, build) for signer in self.signers
+        )
+
+    def _nearest(self, judged: Iterable[list[Finding]]) -> Signer | list[Finding]:
+        """Return the first signer against which nothing was found, or what was against the nearest."""
         nearest: list[Finding] = []
-        for signer in self.signers:
-            findings = signer.judge(evidence)
+        for signer, findings in zip(self.signers, judged, strict=True):
             if not findings:
                 return signer
             if not nearest or _distance(findings) < _distance(nearest):
@@ -378,9 +467,13 @@ def _parse_workflow(text: str, default_repository: str) -> tuple[str, str, str]:
     return repository, match["path"], match["ref"] or _ANY
 
 
-def _distance(findings: Sequence[Finding]) -> tuple[bool, int]:
-    """Sort signers: of the right repository first, as a wrong one hides what else differs."""
-    return (any("repository" in finding.code for finding in findings), len(findings))
+def _distance(findings: Sequence[Finding]) -> tuple[bool, int, int]:
+    """Sort signers: of the right repository first, as a wrong one hides what else differs.
+
+    Then by the step that was come to, as the build is not looked at where the signer is another.
+    """
+    is_other = any("repository" in finding.code for finding in findings)
+    return is_other, -min(finding.reason.step.value for finding in findings), len(findings)
 
 
 def _same_repository(found: str, wanted: str) -> bool:

@@ -25,6 +25,11 @@ ACTIONS_BUILD: Final = "https://actions.github.io/buildtypes/workflow/v1"
 COMMUNITY_BUILD: Final = "https://slsa-framework.github.io/github-actions-buildtypes/workflow/v1"
 """The community's build type, in GitHub's attestations before that, and in npm's to this day."""
 
+BOTTLE_BUILD: Final = (
+    "https://github.com/brew-provenance/brew-provenance/tree/main/src/brew_provenance/buildtypes/bottle/v1"
+)
+"""Our own build type: one bottle, the formula commit it was built from and the runner that built it."""
+
 MAX_SUBJECTS: Final = 1024
 """What GitHub attests at once (actions/attest, README)."""
 
@@ -130,6 +135,14 @@ class Provenance(_Model):
 def predicate_type_of(document: object) -> str | None:
     """Return the predicate type that a payload claims, for sorting it before it is verified."""
     if isinstance(document, dict) and isinstance(claimed := document.get("predicateType"), str):
+        return claimed
+    return None
+
+
+def build_type_of(statement: Statement) -> str | None:
+    """Return the build type that a predicate claims, where it claims one at all."""
+    definition = statement.predicate.get("buildDefinition")
+    if isinstance(definition, dict) and isinstance(claimed := definition.get("buildType"), str):
         return claimed
     return None
 

@@ -53,6 +53,9 @@ class Question:
     package: Package | None = None
     """Whose bottle it has to be, where no more than that is known of its name."""
 
+    tap: str | None = None
+    """The tap that it has to be of, `user/repo` in lower case, where that is known and no bottle says it."""
+
     predicate_type: str = PROVENANCE_V1
     """The kind of attestation that is asked for."""
 
@@ -62,6 +65,11 @@ class Question:
     def __post_init__(self) -> None:
         if not self.digests:
             raise ValueError("nothing is known of the artifact's bytes")
+
+    @property
+    def asked_tap(self) -> str | None:
+        """The tap that is asked about, where there is one."""
+        return self.bottle.tap if self.bottle is not None else self.tap
 
     @property
     def is_bottle(self) -> bool:

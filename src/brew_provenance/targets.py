@@ -16,7 +16,7 @@ from brew_provenance.findings import Finding
 from brew_provenance.formula import Formula
 from brew_provenance.host import choose_tag
 from brew_provenance.subject import Package, Question
-from brew_provenance.taps import Tap
+from brew_provenance.taps import History, Tap
 
 if TYPE_CHECKING:
     from brew_provenance.kegs import Keg, UnreadableKeg
@@ -50,6 +50,12 @@ class Target:
     findings: tuple[Finding, ...] = ()
     """What is known before anything is looked up."""
 
+    history: History | None = None
+    """The tap's repository, where it is at hand."""
+
+    packed: bytes | None = None
+    """The formula in the bottle, once that was looked into."""
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -60,6 +66,11 @@ class Skipped:
 
     is_bottle: bool = False
     """Whether it is a bottle all the same, of which nothing could be found out."""
+
+
+def history_of(source: Tap) -> History | None:
+    """Return a source of formulae as one of which any commit can be read, where it is one."""
+    return source if isinstance(source, History) else None
 
 
 def full_name(name: str, tap: str) -> str:
@@ -90,7 +101,8 @@ def formula_targets(
         notes = tuple(Finding("metadata-note", note) for note in source.notes)
         for target in _bottles_of(formula, tag, source.name):
             question = replace(target.question, needed_by=needed_by)
-            found.append(replace(target, question=question, findings=(*target.findings, *notes)))
+            findings = (*target.findings, *notes)
+            found.append(replace(target, question=question, findings=findings, history=history_of(source)))
     return found
 
 
@@ -133,19 +145,20 @@ def file_target(path: Path, name: str, tap_for: TapFor, tap: str) -> Target:
     for bottle in formula.bottles:
         if str(bottle.file_name) == name:
             question = Question(str(path), (bottle.digest,), bottle=bottle)
-            return Target(question, tap, source.name, formula, path, notes)
+            return Target(question, tap, source.name, formula, path, notes, history_of(source))
     note = Finding("not-the-current-bottle", f"{formula.full_name} {formula.version} does not list {name}")
     try:
         with path.open("rb") as stream:
             digests = hash_stream(stream)
     except OSError as error:
         raise InputError(str(path), error.strerror or str(error), "give a file that can be read") from error
-    return Target(Question(str(path), digests, name=name), tap, source.name, None, None, (note, *notes))
+    question = Question(str(path), digests, name=name, tap=tap)
+    return Target(question, tap, source.name, None, path, (note, *notes), history_of(source))
 
 
 def digest_target(digest: Digest, tap: str) -> Target:
     """Return whatever bears a digest, as something that the tap's signers attested."""
-    return Target(Question(str(digest), (digest,)), tap)
+    return Target(Question(str(digest), (digest,), tap=tap), tap)
 
 
 def keg_target(
@@ -172,7 +185,7 @@ def keg_target(
     if keg.digest is not None:
         for bottle in bottles:
             if bottle.digest == keg.digest:
-                return _keg_bottle(bottle, formula, label, source.name, find_cached)
+                return _keg_bottle(bottle, formula, label, source, find_cached)
         return _by_hint(keg, keg.digest, label, tap)
     choice = choose_tag([bottle.tag for bottle in bottles], tag)
     if choice is None:
@@ -180,20 +193,21 @@ def keg_target(
         why = f"poured from a bottle that nothing names: {formula.full_name} is at {now}"
         return Skipped(f"{keg.name} {keg.version}", why, is_bottle=True)
     bottle = next(bottle for bottle in bottles if bottle.tag == choice.tag)
-    target = _keg_bottle(bottle, formula, label, source.name, find_cached)
+    target = _keg_bottle(bottle, formula, label, source, find_cached)
     note = Finding("keg-bottle-guessed", f"{bottle.file_name}, by version and tag")
     return replace(target, findings=(*target.findings, note))
 
 
 def _keg_bottle(
-    bottle: Bottle, formula: Formula, label: str, source: str, find_cached: Callable[[Bottle], Path | None]
+    bottle: Bottle, formula: Formula, label: str, source: Tap, find_cached: Callable[[Bottle], Path | None]
 ) -> Target:
     question = Question(label, (bottle.digest,), bottle=bottle)
-    return Target(question, bottle.tap, source, formula, find_cached(bottle))
+    file = find_cached(bottle)
+    return Target(question, bottle.tap, source.name, formula, file, history=history_of(source))
 
 
 def _by_hint(keg: Keg, digest: Digest, label: str, tap: str) -> Target:
-    question = Question(label, (digest,), package=Package(keg.name, keg.version))
+    question = Question(label, (digest,), package=Package(keg.name, keg.version), tap=tap)
     return Target(
         question, tap, None, None, None, (Finding("keg-digest-unsigned", f"{digest} by {keg.path.name}"),)
     )

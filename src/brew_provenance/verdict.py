@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from brew_provenance.evidence import Evidence
 from brew_provenance.findings import Finding, Severity, Step
@@ -12,6 +13,9 @@ from brew_provenance.policy import Policy, Signer
 from brew_provenance.statement import Statement, Subject
 from brew_provenance.subject import Question
 from brew_provenance.trust import TrustedRoot
+
+if TYPE_CHECKING:
+    from brew_provenance.buildtypes.bottle.v1 import BottleBuild
 
 
 class Outcome(Enum):
@@ -64,6 +68,9 @@ class Assessment:
 
     subject: Subject | None = None
     """The subject that is the artifact."""
+
+    build: BottleBuild | None = None
+    """The build that the predicate describes, where it is of our own build type and could be read."""
 
     @property
     def faults(self) -> tuple[Finding, ...]:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from brew_provenance.findings import REASONS, Severity, Step
+from brew_provenance.sandbox.builds import BuildJob
 from brew_provenance.sandbox.forgery import FORGERIES, Forgery, Scenario
+from brew_provenance.sandbox.wire import encode_json
 from brew_provenance.verdict import Outcome, Verdict
 
 # Rejections that no forged bundle for one bottle can show, and where they are shown instead.
@@ -15,6 +17,8 @@ SHOWN_ELSEWHERE = {
     "subject-name-mismatch": "a bottle's name is told apart by its parts",
     "timestamp-authority-unknown": "the trusted root would have to lack one",
     "subject-other-url": "only the backfill names its subjects by URL",
+    "build-type-not-allowed": "the policy would have to demand one",
+    "builder-environment-not-allowed": "the policy would have to refuse one",
     "verification-failed": "the catch-all; a forgery that meets it lacks a code",
     "verification-crashed": "the catch-all; a forgery that meets it lacks a code",
 }
@@ -22,6 +26,18 @@ SHOWN_ELSEWHERE = {
 
 def test_right_bundle_is_accepted(scenario: Scenario, judge: Callable[[bytes], Verdict]) -> None:
     assert judge(scenario.good()).outcome is Outcome.VERIFIED
+
+
+def test_a_right_attestation_of_the_build_is_accepted(
+    scenario: Scenario, judge: Callable[[bytes], Verdict]
+) -> None:
+    statement = {**scenario.statement(), "predicate": BuildJob(scenario.job, scenario.bottle).predicate()}
+    bundle = scenario.sigstore.attest(statement, scenario.job, at=scenario.at)
+    verdict = judge(encode_json(bundle))
+
+    assert verdict.outcome is Outcome.VERIFIED
+    assert verdict.best is not None
+    assert [note.code for note in verdict.best.notes] == ["builder-bound", "formula-not-compared"]
 
 
 @pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.name)

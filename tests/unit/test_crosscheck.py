@@ -36,7 +36,8 @@ ERAS = pytest.mark.parametrize("era", ["current", "early"])
 
 
 def codes(predicate: Json, claims: Claims | None = None) -> list[str]:
-    findings = check_predicate(make_statement(predicate=predicate), claims or make_claims())
+    findings, build = check_predicate(make_statement(predicate=predicate), claims or make_claims())
+    assert build is None
     assert all(finding.detail for finding in findings)
     return [finding.code for finding in findings]
 

@@ -8,8 +8,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Final
+from functools import partial
+from itertools import count, groupby
+from typing import TYPE_CHECKING, Final
 
 import brew_provenance
 from brew_provenance import strictjson
@@ -31,8 +32,12 @@ from brew_provenance.formula import Formula, UnnamedBottle
 from brew_provenance.policy import Policy
 from brew_provenance.stores import Answer, Store
 from brew_provenance.subject import Question
+from brew_provenance.taps import History
 from brew_provenance.trust import TrustedRoot
 from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from brew_provenance.buildtypes.bottle.v1 import BottleBuild
 
 CHUNK: Final = 1_000
 """Bottles that are looked up and recorded together: memory and what a kill can lose."""
@@ -72,10 +77,19 @@ class Subject:
         return (Finding("package-version-unknown", "; ".join(self.formula.gaps)),)
 
     def identity(self) -> tuple[str, ...]:
-        """Return all of the bottle that a verdict depends on."""
+        """Return all of the bottle and of its formula that a verdict depends on.
+
+        Which commits the tap's repository holds is no part of it: what was judged without an attested
+        commit is not judged again once that is fetched.
+        """
         if isinstance(self.bottle, Bottle):
-            bottle = self.bottle
-            return (bottle.tap, str(bottle.file_name), str(bottle.digest), bottle.url)
+            bottle, formula = self.bottle, self.formula
+            source = formula.source and (formula.source.sha256 or formula.source.revision)
+            described = ("text" if formula.text is not None else "fields", formula.file_sha256, source)
+            return (
+                *(bottle.tap, str(bottle.file_name), str(bottle.digest), bottle.url),
+                *(what or "" for what in described),
+            )
         return (self.formula.full_name, self.bottle.tag, str(self.bottle.digest), *self.formula.gaps)
 
 
@@ -143,12 +157,14 @@ class Auditor:
         run: int,
         *,
         refresh: bool = False,
+        history: History | None = None,
         progress: Callable[[Progress], None] = lambda _progress: None,
     ) -> Progress:
         """Judge all of `subjects` and record them in `ledger`, chunk by chunk.
 
         What the ledger has an answer and a verdict for is not asked for and not judged again; the store is
-        asked for everything when `refresh`. While one chunk is verified the next is looked up. Raises
+        asked for everything when `refresh`. `history` is the tap's repository, for the formula commits that
+        attestations name, where it is at hand. While one chunk is verified the next is looked up. Raises
         LedgerError, WorkerDiedError, and TrustError for roots that cannot be used; what was recorded until
         then stays.
         """
@@ -159,7 +175,7 @@ class Auditor:
 
             def settle() -> None:
                 chunk = under_way.popleft()
-                self._settle(chunk, basis, ledger, run, done)
+                self._settle(chunk, basis, ledger, run, done, history)
                 workers.release(chunk.pending, {subject.bottle.digest.value for subject in chunk.subjects})
                 done.bundles = workers.sent
                 progress(done)
@@ -191,7 +207,8 @@ class Auditor:
         }
         known = ledger.outcomes(list(dict.fromkeys(keys.values())))
         asked = [subject for subject in subjects if keys.get(subject.number) not in known]
-        wanted = list(dict.fromkeys(subject.bottle.digest for subject in asked))
+        # A digest that several bottles bear is likely to have an attestation for each.
+        wanted = [subject.bottle.digest for subject in asked]
         answers = store.resolve(wanted, fresh=refresh) if wanted else {}
         # One bundle often speaks for many digests.
         names: dict[bytes, str] = {}
@@ -209,12 +226,20 @@ class Auditor:
         )
         return _Chunk(subjects, keys, known, found, to_judge, pending)
 
-    def _settle(self, chunk: _Chunk, basis: Basis, ledger: Ledger, run: int, done: Progress) -> None:
+    def _settle(  # noqa: PLR0913, PLR0917 - what there is to judge by, and where it is written down
+        self,
+        chunk: _Chunk,
+        basis: Basis,
+        ledger: Ledger,
+        run: int,
+        done: Progress,
+        history: History | None,
+    ) -> None:
         """Judge and record a chunk."""
         verdicts: dict[str, Judgement] = {}
         for subject in chunk.to_judge:
             found = chunk.found[subject.bottle.digest]
-            verdict = _judge(subject, found, chunk.pending, basis)
+            verdict = _judge(subject, found, chunk.pending, basis, history)
             verdicts[chunk.keys[subject.number]] = summarise(
                 verdict, found.bundles if found.is_whole else None
             )
@@ -306,12 +331,20 @@ def _judge(
     found: _Found,
     pending: Mapping[tuple[str, tuple[Digest, ...]], Pending],
     basis: Basis,
+    history: History | None,
 ) -> Verdict:
     question, known = subject.question, (*subject.findings, *found.own)
     assessed: list[Assessment] = []
     if not subject.findings:
-        assessed += (answer(question, pending[bundle.key].get()) for bundle in found.bundles.values())
+        bind = partial(_bind, subject.formula, history)
+        assessed += (answer(question, pending[bundle.key].get(), bind) for bundle in found.bundles.values())
     return decide(question, [*assessed, *found.unreadable], basis, known)
+
+
+def _bind(formula: Formula, history: History | None, build: BottleBuild) -> Sequence[Finding]:
+    from brew_provenance.formulamatch import bind_formula  # noqa: PLC0415 - loads a parser of Ruby
+
+    return bind_formula(build, formula, version=formula.version, history=history)
 
 
 def summarise(verdict: Verdict, bundles: Iterable[str] | None) -> Judgement:
@@ -346,9 +379,21 @@ def _evidence(best: Assessment) -> Evidence | None:
         "signed": min(verified.time for verified in evidence.times).isoformat() if evidence.times else None,
         "log": evidence.log_entry.log_id,
         "subject": best.subject.name if best.subject is not None else None,
+        **(_build(best.build) if best.build is not None else {}),
     }
     texts = {name: _cut(value) if value is not None else None for name, value in found.items()}
     return texts | {"logIndex": evidence.log_entry.index}
+
+
+def _build(build: BottleBuild) -> Mapping[str, str]:
+    runner = build.runner
+    return {
+        "formula_commit": build.formula_commit,
+        "formula_path": build.formula_path,
+        "builder": build.builder,
+        "build_run": build.invocation,
+        "build_runner": f"{runner.name} ({runner.os} {runner.arch}, {runner.environment})",
+    }
 
 
 def _cut(text: str) -> str:
@@ -372,13 +417,14 @@ def _audited(subject: Subject, key: str) -> AuditedBottle:
 
 
 def _chunks(subjects: Iterable[Subject], size: int) -> Iterator[list[Subject]]:
-    """Yield subjects in lists of about `size`, never parting the bottles of a formula."""
+    """Yield subjects in lists of up to `size`; longer ones hold one formula, which is never parted."""
     chunk: list[Subject] = []
-    for subject in subjects:
-        if len(chunk) >= size and chunk[-1].formula is not subject.formula:
+    for _, of_formula in groupby(subjects, key=lambda subject: id(subject.formula)):
+        together = list(of_formula)
+        if chunk and len(chunk) + len(together) > size:
             yield chunk
             chunk = []
-        chunk.append(subject)
+        chunk += together
     if chunk:
         yield chunk
 

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "gh": "Answer in place of gh, for brew's own check too.",
     "inspect": "Show what a file of bundles says, without a verdict.",
     "audit": "Judge every bottle of a tap, and keep the verdicts.",
+    "record": "Record what a build job's bottles were built from.",
     "tap": "List the bottles that a tap publishes.",
     "kit": "Make and check kits, for machines without a network.",
     "cache": "See or delete the attestations that this machine remembers.",
@@ -58,7 +59,7 @@ class _Commands(click.Group):
 @click.command(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 all verified, 2 usage, 3 rejected, 4 unattested, 5 unresolved, 1 a bug.",
+    epilog="Exit codes: 0 all verified, 2 usage, 3 rejected, 4 unattested, 5 unresolved, 6 build side, 1 a bug.",
 )
 @click.version_option(__version__, prog_name="brew-provenance")
 def cli() -> None:

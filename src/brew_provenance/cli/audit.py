@@ -22,7 +22,7 @@ from brew_provenance.cli import options
 from brew_provenance.cli.sources import Sources, options_of_one_tap
 from brew_provenance.errors import InputError, NothingMatchedError, UsageError
 from brew_provenance.formula import Formula
-from brew_provenance.targets import find_formulae, full_name
+from brew_provenance.targets import find_formulae, full_name, history_of
 from brew_provenance.verdict import Outcome, worst_of
 
 _INTERRUPTED = 130
@@ -131,6 +131,7 @@ def run(  # noqa: PLR0913 - one parameter an option
                     ledger,
                     number,
                     refresh=sources.refresh,
+                    history=history_of(source),
                     progress=lambda so_far: count(so_far.bottles),
                 )
         except KeyboardInterrupt:

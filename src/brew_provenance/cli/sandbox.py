@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import click
 
@@ -114,6 +116,124 @@ def store(  # noqa: PLR0913 - one parameter an option
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         options.write_result(f"{served.url}\n", None)
         served.wait()
+
+
+@command.command("run", context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--repo",
+    metavar="OWNER/REPO",
+    help="The repository that the job is of. [default: brew-provenance/homebrew-fixtures]",
+)
+@click.option(
+    "--tap-dir",
+    "tap_folder",
+    type=options.PATH,
+    metavar="DIR",
+    help="Its git repository, whose HEAD is the job's commit.",
+)
+@click.option(
+    "--event",
+    metavar="NAME",
+    help="The event that starts the workflow, such as pull_request. [default: workflow_dispatch]",
+)
+@click.option(
+    "--workflow",
+    metavar="PATH",
+    help="The workflow's file. [default: .github/workflows/publish.yml]",
+)
+@click.option(
+    "--ref", metavar="REF", help="The job's ref. [default: refs/heads/main, or the pull request's merge]"
+)
+@click.option("--run-id", type=click.IntRange(1, 2**53), metavar="N", help="The run's number.")
+@click.option("--run-attempt", type=click.IntRange(1, 10_000), metavar="N", help="Which attempt of the run.")
+@click.option("--private", "is_private", is_flag=True, help="Let the repository be a private one.")
+@click.option(
+    "--without-permission",
+    "denied",
+    multiple=True,
+    type=click.Choice(["id-token", "attestations", "actions"]),
+    help="Leave this line out of the job's permissions.",
+)
+@click.option(
+    "--log",
+    "log_version",
+    type=click.Choice(["rekor-v1", "rekor-v2"]),
+    default="rekor-v1",
+    show_default=True,
+    help="The log to sign with; version 2 goes with timestamps.",
+)
+@click.option(
+    "--formulae",
+    type=options.PATH,
+    metavar="DIR",
+    help="Serve a formula API for these descriptions, NAME.json each.",
+)
+@click.option("--bottles", type=options.PATH, metavar="DIR", help="Serve the bottles in DIR as a registry.")
+@click.option(
+    "--state",
+    type=options.PATH,
+    metavar="DIR",
+    help="Keep attestations, log entries and runs there, for the next time.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="SERVICE=KIND[:N]",
+    help="Let something go wrong, with the first N requests or all: ca=down, log=lost:1, publishing=503:2.",
+)
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARG]...")
+def run(  # noqa: PLR0913 - one parameter an option
+    *,
+    argv: Sequence[str],
+    tap_folder: Path | None,
+    denied: Sequence[str],
+    log_version: Literal["rekor-v1", "rekor-v2"],
+    formulae: Path | None,
+    bottles: Path | None,
+    state: Path | None,
+    faults: Sequence[str],
+    **job: Any,  # noqa: ANN401 - click's own types
+) -> None:
+    r"""Run CMD as a job of GitHub Actions, in a world of its own on loopback.
+
+    It gets a token issuer, a certificate authority, a transparency log, a timestamp authority, GitHub's API
+    with attestations, runs and jobs, a formula API and a bottle registry, and the environment of a job. No
+    shell is involved; CMD may be one, as in `-- bash release.sh`. The exit code is that of CMD.
+
+    Nothing in the environment changes whom commands trust, so they are told:
+
+    \b
+      --github-api "$SANDBOX_GITHUB_API" --trusted-root "$SANDBOX_TRUSTED_ROOT"
+      --trust-config "$SANDBOX_TRUST_CONFIG" --formula-key "$SANDBOX_FORMULA_KEY"
+
+    SERVICE is oidc, ca, log, timestamping, github, publishing, store, actions, blobs, formulae or registry.
+    KIND is a status from 400 to 599; down: no answer, nothing done; lost: done, but no answer; cut: half an
+    answer; slow: an answer 3 seconds late; hang: never an answer.
+    """
+    require_extra()
+    from brew_provenance.sandbox.services import world as worlds  # noqa: PLC0415 - not without the extra
+    from brew_provenance.sandbox.services.baddays import BadDay  # noqa: PLC0415
+    from brew_provenance.sandbox.services.process import run_command  # noqa: PLC0415
+    from brew_provenance.sandbox.services.runner import Rehearsal  # noqa: PLC0415
+    from brew_provenance.sandbox.services.tapjob import with_options, with_tap  # noqa: PLC0415
+
+    job["repository"] = job.pop("repo")
+    rehearsal = with_options(Rehearsal(), **job)
+    if tap_folder is not None:
+        rehearsal = with_tap(rehearsal, tap_folder)
+    chosen = worlds.WorldOptions(
+        rehearsal=rehearsal,
+        log_version=log_version,
+        formulae=formulae,
+        bottles=bottles,
+        permissions=worlds.PERMISSIONS - set(denied),
+        state=state,
+        bad_days=[BadDay.parse(text) for text in faults],
+    )
+    with worlds.serve_world(chosen) as world:
+        code = run_command(argv, world.environment_for(os.environ))
+    click.get_current_context().exit(code)
 
 
 @command.command("forgeries")

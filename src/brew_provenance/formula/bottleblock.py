@@ -140,6 +140,19 @@ def without_bottle_block(source: bytes) -> bytes:
     return source if span is None else _cut(source, *span)
 
 
+def as_packed(source: bytes) -> tuple[bytes, ...]:
+    """Return what brew may have packed into a bottle that was built from this file but for its block.
+
+    It is the file without its bottle block, and, as the block may be the first that the file ever had,
+    what it was before brew put that in. Raises FormulaError as `without_bottle_block` does.
+    """
+    span = _span(source)
+    if span is None:
+        return (source,)
+    before = _before_first(source, span)
+    return (_cut(source, *span), *(() if before is None else (before,)))
+
+
 def describe_difference(ours: bytes, theirs: bytes) -> str | None:
     """Say where two formula files differ but for their bottle blocks; None when they do not.
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import brew_provenance
 from brew_provenance.evidence import Evidence
 from brew_provenance.explain import ExplainedStep, explain_assessment, explain_question
 from brew_provenance.findings import Finding
 from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from brew_provenance.buildtypes.bottle.v1 import BottleBuild
 
 SCHEMA_VERSION: Final = 1
 """Version of both documents; grows when a reader of the older one would misread the newer."""
@@ -100,10 +103,36 @@ def _assessment(assessment: Assessment, *, explain: bool) -> _Object:
         "subject": {"name": subject.name, "digest": subject.digest} if subject else None,
         "predicateType": assessment.statement.predicate_type if assessment.statement else None,
         "evidence": _evidence(evidence) if evidence else None,
+        "build": _build(assessment.build) if assessment.build else None,
     }
     if explain:
         document["steps"] = [_step(step) for step in explain_assessment(assessment)]
     return document
+
+
+def _build(build: BottleBuild) -> _Object:
+    runner, parameters = build.runner, build.parameters
+    return {
+        "tap": parameters.tap,
+        "ref": parameters.ref,
+        "formula": {
+            "commit": build.formula_commit,
+            "path": build.formula_path,
+            "sha256": build.formula_sha256,
+            "sha256WithoutBottleBlock": build.packed_formula_sha256,
+        },
+        "builder": build.builder,
+        "invocation": build.invocation,
+        "event": build.github.event_name,
+        "runner": {
+            "name": runner.name,
+            "os": runner.os,
+            "arch": runner.arch,
+            "environment": runner.environment,
+            "labels": list(runner.labels),
+            "image": f"{runner.image.os} {runner.image.version}" if runner.image is not None else None,
+        },
+    }
 
 
 def _evidence(evidence: Evidence) -> _Object:
@@ -145,7 +174,13 @@ def _step(step: ExplainedStep) -> _Object:
         "title": step.step.title,
         "status": step.status.value,
         "sights": [
-            {"name": sight.name, "value": sight.value, "source": sight.source.value} for sight in step.sights
+            {
+                "name": sight.name,
+                "value": sight.value,
+                "source": sight.source.value,
+                "rule": sight.rule,
+            }
+            for sight in step.sights
         ],
         "findings": [finding.code for finding in step.findings],
     }

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from brew_provenance.evidence import Evidence
 from brew_provenance.explain import ExplainedStep, explain_assessment, explain_question
-from brew_provenance.findings import Finding
+from brew_provenance.findings import LIMITS, Finding
 from brew_provenance.policy import Gives, PolicyOrigin
 from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from brew_provenance.buildtypes.bottle.v1 import BottleBuild
 
 Style = Callable[[str, str], str]
 """Gives a word its colour: the word, then the name of the colour."""
@@ -127,12 +130,29 @@ def _accepted(best: Assessment, evidence: Evidence, *, in_full: bool) -> Iterato
             f"{verified.time:%Y-%m-%d %H:%M:%S} UTC, by the {verified.source.value.replace('-', ' ')}",
         )
     yield _line("log entry", f"{evidence.log_entry.index} in log {evidence.log_entry.log_id[:16]}")
+    if best.build is not None:
+        yield from _built(best, best.build, f"{claims.source_repository_uri}")
+
+
+def _built(best: Assessment, build: BottleBuild, repository: str) -> Iterator[str]:
+    """Say what was built, by what, where; and what the formula was held against."""
+    runner = build.runner
+    image = f", image {runner.image.os} {runner.image.version}" if runner.image is not None else ""
+    formula = f"{repository}/blob/{build.formula_commit}/{build.formula_path}"
+    yield _line("built from", f"{formula} ({build.parameters.ref})")
+    yield _line("built by", build.builder)
+    yield _line("built in", build.invocation)
+    yield _line("built on", f"{runner.name} ({runner.os} {runner.arch}, {runner.environment}{image})")
+    for note in best.notes:
+        if note.code not in LIMITS and note.code != "builder-bound":
+            yield _line("formula" if note.code == "formula-bound" else "note", note.detail)
 
 
 def _limits(verdict: Verdict) -> Iterator[str]:
     if verdict.outcome is Outcome.VERIFIED and verdict.best is not None:
         for note in verdict.best.notes:
-            yield f"not proved: {note.reason.means}"
+            if note.code in LIMITS:
+                yield f"not proved: {note.reason.means}"
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
@@ -176,7 +196,8 @@ def _steps(steps: Sequence[ExplainedStep]) -> Iterator[str]:
     for step in steps:
         yield f"  step {step.step.value}  {step.step.title}: {step.status.value}"
         for sight in step.sights:
-            yield f"      [{sight.source.value}] {printable(sight.name)} = {printable(sight.value)}"
+            rule = f" (it {sight.rule})" if sight.rule else ""
+            yield f"      [{sight.source.value}] {printable(sight.name)} = {printable(sight.value)}{rule}"
         for finding in step.findings:
             yield f"      {finding.code}: {printable(finding.detail)}"
 

@@ -167,6 +167,37 @@ class ActionsJob:
         }
         return {name: value for name, value in claims.items() if value is not None}
 
+    @classmethod
+    def from_token(cls, claims: Mapping[str, object]) -> ActionsJob:
+        """Return the job that the claims of an OIDC token speak of.
+
+        Raises ValueError when they lack one, or one is no string.
+        """
+        texts = {name: _read_claim(claims, name) for name in _TOKEN_CLAIMS}
+        workflow, _, workflow_ref = texts["workflow_ref"].partition("@")
+        environment = claims.get("environment")
+        return cls(
+            repository=texts["repository"],
+            repository_id=texts["repository_id"],
+            owner_id=texts["repository_owner_id"],
+            visibility=texts["repository_visibility"],
+            ref=texts["ref"],
+            sha=texts["sha"],
+            event_name=texts["event_name"],
+            workflow_name=texts["workflow"],
+            workflow_path=workflow.removeprefix(f"{texts['repository']}/"),
+            workflow_source_ref=workflow_ref,
+            workflow_source_sha=texts["workflow_sha"],
+            signer=texts["job_workflow_ref"],
+            signer_sha=texts["job_workflow_sha"],
+            runner_environment=texts["runner_environment"],
+            run_id=texts["run_id"],
+            run_attempt=texts["run_attempt"],
+            environment=environment if isinstance(environment, str) else None,
+            actor=texts["actor"],
+            issuer=texts["iss"],
+        )
+
     def provenance(self, era: Era = Era.CURRENT) -> JsonObject:
         """Return the SLSA provenance v1 predicate that `actions/attest` makes of the job.
 
@@ -210,6 +241,20 @@ class ActionsJob:
                 "metadata": {"invocationId": self.run_uri},
             },
         }
+
+
+_TOKEN_CLAIMS = (
+    *("iss", "actor", "event_name", "job_workflow_ref", "job_workflow_sha", "ref", "repository"),
+    *("repository_id", "repository_owner_id", "repository_visibility", "run_attempt", "run_id"),
+    *("runner_environment", "sha", "workflow", "workflow_ref", "workflow_sha"),
+)
+
+
+def _read_claim(claims: Mapping[str, object], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"the token has no claim {name}")
+    return value
 
 
 def build_statement(

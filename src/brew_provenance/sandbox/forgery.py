@@ -6,6 +6,7 @@ check accepts it. The names and the codes are stable.
 
 from __future__ import annotations
 
+from brew_provenance.sandbox.forgeries.bottlebuilds import BOTTLE_BUILDS
 from brew_provenance.sandbox.forgeries.certificates import CERTIFICATES
 from brew_provenance.sandbox.forgeries.identities import IDENTITIES
 from brew_provenance.sandbox.forgeries.logs import LOGS
@@ -21,7 +22,7 @@ __all__ = ["FORGERIES", "LIES", "TAMPERINGS", "Forgery", "Scenario"]
 TAMPERINGS: tuple[Forgery, ...] = (*PARSING, *CERTIFICATES, *LOGS, *SIGNATURES)
 """What is no valid Sigstore bundle: any Sigstore client refuses it."""
 
-LIES: tuple[Forgery, ...] = (*IDENTITIES, *POLICIES, *STATEMENTS, *PREDICATES)
+LIES: tuple[Forgery, ...] = (*IDENTITIES, *POLICIES, *STATEMENTS, *PREDICATES, *BOTTLE_BUILDS)
 """What is a valid Sigstore bundle: only the policy and the statement tell that it is wrong."""
 
 FORGERIES: tuple[Forgery, ...] = (*TAMPERINGS, *LIES)

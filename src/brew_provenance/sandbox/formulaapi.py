@@ -71,6 +71,15 @@ def build_documents(
     return {name: sign_jws(encode_json(document), key) for name, document in documents.items()}
 
 
+def build_formula_documents(api_folder: Path) -> Mapping[str, bytes]:
+    """Return the unsigned documents of an API, one for each formula, by their paths below its domain.
+
+    Formulae are told as `build_documents` tells them. Raises InputError for files that cannot be used.
+    """
+    described = [_read_core_formula(path) for path in sorted(api_folder.glob("*.json"))]
+    return {f"formula/{formula.name}.json": encode_json(document) for document, formula in described}
+
+
 def _read_core_formula(path: Path) -> _Described:
     try:
         raw = read_bounded(path, _MAX_FORMULA_BYTES)

@@ -7,13 +7,17 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from brew_provenance.errors import ProvenanceError, UsageError
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+HANG_UP: Final = "hang_up"
+"""What a request's `state` has, beside its own: resets the connection that the request came over."""
 
 _HOST: Final = "127.0.0.1"
 _EXTRA: Final = ("starlette", "uvicorn")
@@ -43,9 +47,11 @@ class LoopbackServer:
         require_extra()
         import uvicorn  # noqa: PLC0415 - only here, so that its absence can be explained
 
+        self._app = app
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                self._answer,
+                interface="asgi3",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -74,17 +80,31 @@ class LoopbackServer:
         """Wait until it stops, which may be for ever; an interrupt of the main thread gets through."""
         self._stopped.wait()
 
+    def begin_to_stop(self) -> None:
+        """Take no more connections soon, and return at once; `stop` is still to come."""
+        self._server.should_exit = True
+
     def stop(self) -> None:
         """Stop, and let go of every connection; answers that take another second are cut off.
 
         Raises ProvenanceError when the application keeps the server from stopping.
         """
-        self._server.should_exit = True
+        self.begin_to_stop()
         self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():
             raise ProvenanceError(
                 self.url, "the application does not let its server stop", "look for what blocks it"
             )
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["state"][HANG_UP] = partial(self._hang_up, scope["client"])
+        await self._app(scope, receive, send)
+
+    def _hang_up(self, client: tuple[str, int]) -> None:
+        for connection in list(self._server.server_state.connections):
+            if getattr(connection, "client", None) == client:
+                connection.transport.abort()
 
     def _run(self) -> None:
         try:

@@ -33,4 +33,8 @@ class Store(Protocol):
         """What a verdict calls it."""
 
     def resolve(self, digests: Sequence[Digest], *, fresh: bool = False) -> Mapping[Digest, Answer]:
-        """Return an answer for every one of `digests`; no remembered one where it has to be `fresh`."""
+        """Return an answer for every one of `digests`; no remembered one where it has to be `fresh`.
+
+        A digest may be named more than once, as often as there are bottles that bear it: about as many
+        attestations are to be expected, which is for a store that answers in pages to know.
+        """

@@ -7,6 +7,7 @@ asked for by itself. A bundle that is not in the list is fetched by its link, on
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,7 +29,7 @@ from brew_provenance.stores.githubapi import (
 from brew_provenance.transport import Transport, TransportError
 
 BATCH: Final = 100
-"""Digests that one request lists: with one attestation each they fill one page."""
+"""Attestations that one request is expected to list: so many fill one page."""
 
 BULK_FROM: Final = 3
 """From how many digests on they are listed in bulk, which needs the repository's id besides."""
@@ -92,15 +93,19 @@ class GitHubStore:
         among its candidates, where a good one outweighs it.
         """
         found = {digest: _Found() for digest in digests}
+        expected = Counter(digests)
         for repository in self._repositories:
             missing = [digest for digest, known in found.items() if not known.rows and not known.faults]
             if missing:
-                self._look_up(repository, missing, found)
+                self._look_up(repository, {digest: expected[digest] for digest in missing}, found)
         bundles = _Bundles(self._transport, self._api, self._predicate_type)
         bundles.fetch((digest, *item) for digest, known in found.items() for item in known.rows)
         return {digest: self._answer(digest, known, bundles) for digest, known in found.items()}
 
-    def _look_up(self, repository: str, digests: Sequence[Digest], found: Mapping[Digest, _Found]) -> None:
+    def _look_up(
+        self, repository: str, digests: Mapping[Digest, int], found: Mapping[Digest, _Found]
+    ) -> None:
+        """Look up digests, each with the number of its attestations that is expected."""
         enough = BULK_FROM if self._api.has_token else BULK_FROM_WITHOUT_TOKEN
         left = list(digests)
         if len(digests) >= enough:
@@ -116,7 +121,7 @@ class GitHubStore:
         self._look_up_singly(repository, left, found)
 
     def _look_up_in_bulk(
-        self, repository: str, number: int, digests: Sequence[Digest], found: Mapping[Digest, _Found]
+        self, repository: str, number: int, digests: Mapping[Digest, int], found: Mapping[Digest, _Found]
     ) -> list[Digest]:
         """Look up all of `digests`, and return those that have to be asked for by themselves."""
         owner = repository.partition("/")[0]
@@ -127,7 +132,7 @@ class GitHubStore:
             except BulkRefusedError:
                 return None
 
-        batches = [digests[start : start + self._batch] for start in range(0, len(digests), self._batch)]
+        batches = _batches(digests, self._batch)
         left: list[Digest] = []
         # The first one shows whether the others are worth sending.
         for some in (batches[:1], batches[1:]):
@@ -196,6 +201,27 @@ class GitHubStore:
             return Answer(findings=(*faults, *notes))
         candidates += (Candidate(f"{self._api.host}, more of the list", fault) for fault in faults)
         return Answer(tuple(candidates), notes)
+
+
+def _batches(digests: Mapping[Digest, int], size: int) -> list[list[Digest]]:
+    """Part digests, each with the number of attestations that is expected, into batches of `size` of those.
+
+    The largest come first, each to where it leaves the least room, so that few batches are not full.
+    """
+    batches: list[list[Digest]] = []
+    by_room: list[list[list[Digest]]] = [[] for _ in range(size + 1)]
+    for digest in sorted(digests, key=lambda digest: -digests[digest]):
+        needed = min(digests[digest], size)
+        room = next((room for room in range(needed, size + 1) if by_room[room]), None)
+        if room is None:
+            room = size
+            batch: list[Digest] = []
+            batches.append(batch)
+        else:
+            batch = by_room[room].pop()
+        batch.append(digest)
+        by_room[room - needed].append(batch)
+    return batches
 
 
 def store_name(base: str, repositories: Sequence[str]) -> str:

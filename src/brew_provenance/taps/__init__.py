@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from brew_provenance.formula import Formula
 
@@ -27,3 +28,28 @@ class Tap(Protocol):
 
     def formulae(self) -> Iterator[Formula]:
         """Yield every formula of the tap, in the order of their names."""
+
+
+@dataclass(frozen=True)
+class CommittedFile:
+    """A file as it is at a commit."""
+
+    blob: str
+    """Git's id of its content, in hexadecimal."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
+class NoSuchFile:
+    """A commit is there, and does not hold a file that can be used."""
+
+    why: str
+
+
+@runtime_checkable
+class History(Protocol):
+    """A tap of which any commit can be read, for as far as it is at hand."""
+
+    def file_at(self, commit: str, path: str) -> CommittedFile | NoSuchFile | None:
+        """Return a formula's file at a commit, named in full; None when the commit is not at hand."""

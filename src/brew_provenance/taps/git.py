@@ -23,6 +23,7 @@ from brew_provenance.formula import Formula, FormulaError
 from brew_provenance.formula.ruby import read_formula
 from brew_provenance.formula.syntax import MAX_SOURCE_BYTES
 from brew_provenance.strictjson import MalformedJSONError
+from brew_provenance.taps import CommittedFile, NoSuchFile
 
 MAX_LIST_BYTES: Final = 4 * 1024 * 1024
 """`formula_renames.json` and `tap_migrations.json`."""
@@ -55,6 +56,10 @@ class UnreadableFormula:
     """Its path in the tap."""
 
     why: str
+
+
+class _NotAtHandError(FormulaError):
+    """An object is not in the repository, or is damaged there."""
 
 
 class _Entry(NamedTuple):
@@ -142,6 +147,32 @@ class GitTap:
         """
         for name in sorted(self._files):
             yield self._read(name, self._files[name])
+
+    def file_at(self, commit: str, path: str) -> CommittedFile | NoSuchFile | None:
+        """Return a formula's file at a commit, named in full; None when the commit is not at hand.
+
+        So it is also when the clone lacks what the commit holds, or is damaged. A branch may or may not
+        lead to the commit.
+        """
+        try:
+            id_ = pygit2.Oid(hex=commit)
+        except ValueError:  # no id of this kind of repository
+            return None
+        try:
+            self._object(id_, ObjectType.COMMIT, MAX_TREE_BYTES)
+            entry = _Entry(FileMode.TREE, self._repository[id_].peel(pygit2.Commit).tree_id)
+            for part in path.split("/"):
+                entries = self._entries(entry.id) if entry.mode == FileMode.TREE else {}
+                if part not in entries:
+                    return NoSuchFile(f"there is no {path}")
+                entry = entries[part]
+            if entry.mode not in _FILES:
+                return NoSuchFile(f"{path} is not a file")
+            return CommittedFile(str(entry.id), self._object(entry.id, ObjectType.BLOB, MAX_SOURCE_BYTES))
+        except _NotAtHandError:
+            return None
+        except FormulaError as error:
+            return NoSuchFile(f"{path}: {error}")
 
     def _follow(self, full_name: str, name: str) -> str:
         """Return the name of the formula that brew takes: aliases first, and files last (`formulary.rb`)."""
@@ -262,16 +293,23 @@ class GitTap:
     def _tree(self, path: str, tree: pygit2.Oid) -> dict[str, _Entry]:
         """Return what is in a folder."""
         try:
-            self._object(tree, ObjectType.TREE, MAX_TREE_BYTES)
-            found = self._repository[tree].peel(pygit2.Tree)
-        except (FormulaError, pygit2.GitError) as error:
+            return self._entries(tree)
+        except FormulaError as error:
             raise self._unusable(path or "the top folder", str(error)) from error
+
+    def _entries(self, tree: pygit2.Oid) -> dict[str, _Entry]:
+        """Return what is in a folder. Raises FormulaError."""
+        self._object(tree, ObjectType.TREE, MAX_TREE_BYTES)
+        try:
+            found = self._repository[tree].peel(pygit2.Tree)
+        except pygit2.GitError as error:
+            raise FormulaError(str(error)) from error
         entries: dict[str, _Entry] = {}
         # A tree may call something a folder that is none: here, nothing but names, modes and ids is used.
         for entry in found:
             name = entry.name or ""
             if name in entries or "/" in name or name in {".", ".."}:
-                raise self._unusable(path or "the top folder", "holds what no checkout can hold")
+                raise FormulaError("holds what no checkout can hold")
             entries[name] = _Entry(entry.filemode, entry.id)
         return entries
 
@@ -291,9 +329,9 @@ class GitTap:
                 raise FormulaError(f"longer than the limit of {limit:,} bytes")
             return self._repository.read(id_)[1]
         except KeyError as error:
-            raise FormulaError("missing from the repository, which may be a partial clone") from error
+            raise _NotAtHandError("missing from the repository, which may be a partial clone") from error
         except pygit2.GitError as error:
-            raise FormulaError(str(error)) from error
+            raise _NotAtHandError(str(error)) from error
 
     def _unusable(self, path: str, why: str) -> InputError:
         return InputError(

@@ -20,6 +20,7 @@ from brew_provenance.sandbox.github.blobs import BlobURLs
 from brew_provenance.sandbox.github.budget import RateLimiter
 from brew_provenance.sandbox.github.exchange import Call, RefusedError, Reply
 from brew_provenance.sandbox.github.options import Grant, Options
+from brew_provenance.sandbox.github.runs import WorkflowRuns
 from brew_provenance.sandbox.wire import JsonObject
 from brew_provenance.strictjson import MalformedJSONError
 
@@ -36,6 +37,9 @@ class Backend:
     clock: Clock
     blob_origin: str | None = None
     """Where bundle URLs lead, `http://HOST:PORT`; None for the server that was asked."""
+
+    runs: WorkflowRuns = field(default_factory=WorkflowRuns)
+    """What the Actions API tells of."""
 
     urls: BlobURLs = field(init=False)
     limiter: RateLimiter = field(init=False)

@@ -7,11 +7,11 @@ from typing import Final
 
 from brew_provenance.bundle import read_bundle
 from brew_provenance.findings import Finding
+from brew_provenance.sandbox.github.actionsapi import ACTIONS_ROUTES, describe_repository
 from brew_provenance.sandbox.github.attestations import (
     Attestation,
     Content,
     InvalidBundleError,
-    Visibility,
     read_content,
 )
 from brew_provenance.sandbox.github.backend import (
@@ -33,17 +33,7 @@ from brew_provenance.statement import MAX_SUBJECTS
 
 def show_repository(backend: Backend, call: Call, caller: Caller) -> Reply:
     """Say that a repository is there."""
-    repository = find_repository(backend, call, caller)
-    return reply_json(
-        200,
-        {
-            "id": repository.id,
-            "name": repository.full_name.partition("/")[2],
-            "full_name": repository.full_name,
-            "private": repository.visibility is Visibility.PRIVATE,
-            "owner": {"id": repository.owner_id, "login": repository.owner},
-        },
-    )
+    return reply_json(200, describe_repository(find_repository(backend, call, caller)))
 
 
 def show_rate_limit(backend: Backend, _: Call, caller: Caller) -> Reply:
@@ -127,6 +117,7 @@ _OF_OWNER: tuple[tuple[str, str, Endpoint], ...] = (
 ROUTES: Final[Sequence[tuple[str, str, Endpoint]]] = (
     ("GET", "/repos/{owner}/{repository}/attestations/{digest}", list_of_repository),
     ("POST", "/repos/{owner}/{repository}/attestations", create),
+    *ACTIONS_ROUTES,
     ("GET", "/repos/{owner}/{repository}", show_repository),
     ("GET", "/rate_limit", show_rate_limit),
     *(

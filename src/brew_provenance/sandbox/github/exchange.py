@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -11,8 +11,8 @@ from starlette.types import Receive, Send
 
 from brew_provenance.sandbox.wire import encode_json
 
-Side: TypeAlias = Literal["api", "blobs"]
-"""Which of the two hosts a request belongs to, by its path."""
+Side: TypeAlias = Literal["api", "blobs", "oidc", "ca", "log", "timestamping", "formulae", "registry"]
+"""Which of the sandbox's hosts a request belongs to."""
 
 JSON_TYPE = "application/json; charset=utf-8"
 
@@ -87,9 +87,14 @@ class Reply:
     keep: int | None = None
     """How many bytes of the body are sent before the connection is closed; None for all, and no closing."""
 
+    hangs_up: bool = False
+    """Whether the connection is reset in place of an answer, which only a `LoopbackServer` can."""
+
     @property
     def sent(self) -> bytes:
         """The part of the body that is sent."""
+        if self.hangs_up:
+            return b""
         return self.body if self.keep is None else self.body[: self.keep]
 
 
@@ -98,6 +103,9 @@ class RefusedError(Exception):
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = dict(headers or {})
         reply = reply_error(status, message)
         self.reply = replace(reply, headers={**reply.headers, **(headers or {})})
 
@@ -132,9 +140,19 @@ async def receive_body(receive: Receive, limit: int) -> bytes:
             return bytes(body)
 
 
-async def send_reply(reply: Reply, receive: Receive, send: Send) -> None:
-    """Send an answer the way it says; nothing more once the client has gone."""
+async def send_reply(
+    reply: Reply, receive: Receive, send: Send, hang_up: Callable[[], None] | None = None
+) -> None:
+    """Send an answer the way it says; nothing more once the client has gone.
+
+    `hang_up` resets the connection, for a reply that wants it.
+    """
     if reply.wait and await _client_leaves(receive, reply.wait):
+        return
+    if reply.hangs_up and hang_up is not None:
+        hang_up()
+        # Whoever leaves before the end of the connection is known is said to have forgotten to answer.
+        await receive()
         return
     headers = dict(reply.headers)
     if reply.status != _NO_CONTENT:

@@ -43,6 +43,15 @@ class Fault:
     concerns: Callable[[Call], bool] = field(default=lambda _: True)
     """Whether a request is of the kind that it can happen to."""
 
+    instead: Callable[[Call], Reply] | None = None
+    """What is answered while nothing at all is done; None for doing what was asked."""
+
+    def answer(self, call: Call, carry_out: Callable[[Call], Reply]) -> Reply:
+        """Return what a request that meets the fault is answered."""
+        if self.instead is not None:
+            return self.instead(call)
+        return self.alter(call, carry_out(self.ask(call)))
+
 
 @dataclass
 class _Order:
@@ -107,6 +116,21 @@ def respond(status: int, body: bytes = b"", headers: Mapping[str, str] | None = 
         standard = reply_error(status, "Something went wrong")
         reply = replace(standard, headers=dict(standard.headers) | dict(headers or {}))
     return Fault(f"status {status}", lambda _call, _reply: reply)
+
+
+def refuse(status: int, form: Callable[[int, str], Reply] = reply_error) -> Fault:
+    """Answer with an error in a server's own form, and do nothing."""
+    return Fault(f"refusal {status}", instead=lambda _: form(status, "Something went wrong"))
+
+
+def hang_up() -> Fault:
+    """Reset the connection, and do nothing, as a server that is down."""
+    return Fault("hang up", instead=lambda _: Reply(503, hangs_up=True))
+
+
+def lose_answer() -> Fault:
+    """Do what is asked, and reset the connection in place of the answer."""
+    return Fault("lose answer", lambda _, reply: replace(reply, hangs_up=True))
 
 
 def primary_limit(reset: int, status: Literal[403, 429] = 403) -> Fault:

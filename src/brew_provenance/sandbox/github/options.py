@@ -74,12 +74,19 @@ class Grant:
     writes: frozenset[str] = frozenset()
     """Full names of repositories whose attestations it may add and delete."""
 
+    actions: frozenset[str] = frozenset()
+    """Full names of private repositories whose workflow runs it may see, too."""
+
     everything: bool = False
     """Whether it may do all of this everywhere."""
 
     def may_read(self, full_name: str) -> bool:
         """Whether it may see a private repository."""
-        return self.everything or _holds(self.reads | self.writes, full_name)
+        return self.everything or _holds(self.reads | self.writes | self.actions, full_name)
+
+    def may_read_actions(self, full_name: str) -> bool:
+        """Whether it may see the workflow runs of a private repository."""
+        return self.everything or _holds(self.actions, full_name)
 
     def may_write(self, full_name: str) -> bool:
         """Whether it may add and delete a repository's attestations."""

@@ -5,33 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from starlette.datastructures import Headers, QueryParams
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from brew_provenance.sandbox.github.attestations import AttestationStore, Clock
 from brew_provenance.sandbox.github.backend import MAX_BODY_BYTES, Backend, Caller, Endpoint
 from brew_provenance.sandbox.github.blobs import answer_blob
 from brew_provenance.sandbox.github.budget import Allowance
 from brew_provenance.sandbox.github.endpoints import ROUTES, answer_nothing, show_rate_limit
-from brew_provenance.sandbox.github.exchange import (
-    BodyTooLongError,
-    Call,
-    DisconnectedError,
-    RefusedError,
-    Reply,
-    Side,
-    receive_body,
-    reply_error,
-    send_reply,
-)
+from brew_provenance.sandbox.github.exchange import Call, RefusedError, Reply, Side
 from brew_provenance.sandbox.github.faults import Faults
+from brew_provenance.sandbox.github.handler import Handler
 from brew_provenance.sandbox.github.log import RequestLog
 from brew_provenance.sandbox.github.options import VERSIONS, Grant, Options
+from brew_provenance.sandbox.github.runs import WorkflowRuns
 from brew_provenance.sandbox.serving import serve
 
 _BLOB_PATH = "/attestations/{rest:path}"
@@ -62,11 +53,11 @@ class AttestationService:
         self.log = RequestLog(keep_log)
         """What was asked."""
         routes = [
-            Route(path, _Handler(self, "api", partial(self._answer_api, endpoint)), methods=[method])
+            Route(path, self._handler("api", partial(self._answer_api, endpoint)), methods=[method])
             for method, path, endpoint in ROUTES
         ]
-        blobs = _Handler(self, "blobs", self._answer_blob)
-        nothing = _Handler(self, "api", partial(self._answer_api, answer_nothing))
+        blobs = self._handler("blobs", self._answer_blob)
+        nothing = self._handler("api", partial(self._answer_api, answer_nothing))
         self.app: ASGIApp = Router([*routes, Route(_BLOB_PATH, blobs), Route(_ALL, nothing)])
         """The application for the API, and for blobs that have no host of their own."""
         self.blob_app: ASGIApp = Router([Route(_ALL, blobs)])
@@ -76,6 +67,21 @@ class AttestationService:
     def store(self) -> AttestationStore:
         """What is served."""
         return self.backend.store
+
+    @property
+    def runs(self) -> WorkflowRuns:
+        """The workflow runs that the Actions API tells of."""
+        return self.backend.runs
+
+    def _handler(self, side: Side, answer: Callable[[Call], Reply]) -> Handler:
+        return Handler(
+            side,
+            answer,
+            self.faults,
+            self.log,
+            MAX_BODY_BYTES,
+            latency=lambda: self.backend.options.latency,
+        )
 
     def _answer_blob(self, call: Call) -> Reply:
         return answer_blob(self.backend.store, self.backend.urls, call)
@@ -157,49 +163,3 @@ def serve_github(service: AttestationService, *, port: int = 0, blobs_apart: boo
             yield Served(server.url, blobs.url, server.wait)
         finally:
             service.backend.blob_origin = None
-
-
-@dataclass(frozen=True)
-class _Handler:
-    """Answers the requests of a route: takes them in, lets go wrong what has to, records and replies."""
-
-    service: AttestationService
-    side: Side
-    answer: Callable[[Call], Reply]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = self.service
-        try:
-            call = _read_call(scope, self.side, await receive_body(receive, MAX_BODY_BYTES))
-        except DisconnectedError:
-            return
-        except BodyTooLongError as error:
-            call, reply = _read_call(scope, self.side, b""), reply_error(413, str(error))
-        else:
-            reply = self._reply(call)
-        service.log.add(call, reply)
-        if latency := service.backend.options.latency:
-            reply = replace(reply, wait=reply.wait + latency)
-        await send_reply(reply, receive, send)
-
-    def _reply(self, call: Call) -> Reply:
-        fault = self.service.faults.take(call)
-        if fault is None:
-            return self.answer(call)
-        return fault.alter(call, self.answer(fault.ask(call)))
-
-
-def _read_call(scope: Scope, side: Side, body: bytes) -> Call:
-    host, port = scope["server"]
-    query = scope["query_string"]
-    return Call(
-        side=side,
-        method=scope["method"],
-        path=scope["path"],
-        parameters={name: str(value) for name, value in scope["path_params"].items()},
-        query_string=query.decode("latin-1"),
-        query=dict(QueryParams(query)) if query else {},
-        headers=dict(Headers(scope=scope)),
-        body=body,
-        origin=f"http://{host}:{port}",
-    )

@@ -8,25 +8,28 @@ Source of the frame: SLSA provenance v1, https://slsa.dev/spec/v1.1/provenance.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictInt,
     StrictStr,
+    StringConstraints,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
-from brew_provenance.bottle import is_hex_digest
+from brew_provenance.bottle import BottleTag, is_hex_digest
+from brew_provenance.statement import BOTTLE_BUILD
 
-BUILD_TYPE: Final = (
-    "https://github.com/brew-provenance/brew-provenance/tree/main/src/brew_provenance/buildtypes/bottle/v1"
-)
+BUILD_TYPE: Final = BOTTLE_BUILD
 """The value of `buildType`, where the specification is found as well."""
 
 TAP: Final = "tap"
@@ -50,6 +53,7 @@ WITHOUT_BOTTLE_BLOCK: Final = "sha256WithoutBottleBlock"
 _MAX_DEPENDENCIES = 64
 _HEX: Final = {"gitCommit": (40, 64), "gitBlob": (40, 64), "sha256": (64,)}
 _LOWER_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def _check_digests(digests: dict[str, str]) -> dict[str, str]:
@@ -61,6 +65,25 @@ def _check_digests(digests: dict[str, str]) -> dict[str, str]:
     return digests
 
 
+def _check_tag(value: str) -> str:
+    BottleTag.parse(value)
+    return value
+
+
+def _check_time(value: object) -> object:
+    """Refuse what stands for a time in some parsers only, such as a number of seconds."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    raise ValueError("not a time with its offset (RFC 3339)")
+
+
+_TapName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]+/[a-z0-9_][a-z0-9_.-]*$")]
+_FormulaName = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_@+.-]*$")]
+_Tag = Annotated[StrictStr, AfterValidator(_check_tag)]
+_Ref = Annotated[str, StringConstraints(strict=True, pattern=r"^refs/(?:heads|tags|pull)/[!-~]+$")]
+_Number = Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,19}$")]
+_Commit = Annotated[str, StringConstraints(strict=True, pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
+_Time = Annotated[AwareDatetime, BeforeValidator(_check_time)]
 Digests = Annotated[dict[StrictStr, StrictStr], Field(min_length=1), AfterValidator(_check_digests)]
 
 
@@ -81,18 +104,18 @@ class ExternalParameters(_Model):
 
     model_config = ConfigDict(extra="forbid")
 
-    tap: StrictStr
+    tap: _TapName
     """`user/repo`, in lower case."""
 
-    formula: StrictStr
+    formula: _FormulaName
     """The formula's short name."""
 
-    tag: StrictStr
+    tag: _Tag
     """The bottle's tag, as its file name has it."""
 
     rebuild: Annotated[StrictInt, Field(ge=0)]
 
-    ref: StrictStr
+    ref: _Ref
     """The tap's ref that was built, in full: `refs/pull/123/merge`."""
 
 
@@ -127,13 +150,13 @@ class Runner(_Model):
 class GitHub(_Model):
     """The build run, in GitHub's own ids, which are never given away again. All are strings."""
 
-    repository_id: Annotated[StrictStr, Field(alias="repository_id")]
-    repository_owner_id: Annotated[StrictStr, Field(alias="repository_owner_id")]
+    repository_id: Annotated[_Number, Field(alias="repository_id")]
+    repository_owner_id: Annotated[_Number, Field(alias="repository_owner_id")]
     event_name: Annotated[StrictStr, Field(alias="event_name")]
-    job_id: Annotated[StrictStr, Field(alias="job_id")]
+    job_id: Annotated[_Number, Field(alias="job_id")]
     """The job within the run, which is also its check run."""
 
-    head_sha: Annotated[StrictStr, Field(alias="head_sha")]
+    head_sha: Annotated[_Commit, Field(alias="head_sha")]
     """The commit that the run was started for; for a pull request its head, not the merge commit."""
 
 
@@ -187,10 +210,10 @@ class Metadata(_Model):
     invocation_id: StrictStr
     """The attempt of the build run: `https://github.com/OWNER/REPO/actions/runs/ID/attempts/N`."""
 
-    started_on: AwareDatetime | None = None
+    started_on: _Time | None = None
     """When the build job began."""
 
-    finished_on: AwareDatetime | None = None
+    finished_on: _Time | None = None
     """When it ended; None where it was still running."""
 
 
@@ -216,9 +239,12 @@ class BottleBuild(_Model):
     def _check_dependencies(self) -> Self:
         if self.build_definition.build_type != BUILD_TYPE:
             raise ValueError("another build type")
+        names = [item.name for item in self.build_definition.resolved_dependencies]
+        for name in (BREW, SOURCE):
+            if names.count(name) > 1:
+                raise ValueError(f"resolvedDependencies name more than one {name}")
         for name, algorithm in ((TAP, "gitCommit"), (FORMULA, "sha256")):
-            named = [item for item in self.build_definition.resolved_dependencies if item.name == name]
-            if len(named) != 1 or algorithm not in named[0].digest:
+            if names.count(name) != 1 or algorithm not in self.dependency(name).digest:
                 raise ValueError(f"resolvedDependencies do not name one {name} by its {algorithm}")
         match self.dependency(FORMULA).annotations:
             case {"path": str(), "sha256WithoutBottleBlock": str(stripped)} if is_hex_digest(
@@ -226,6 +252,12 @@ class BottleBuild(_Model):
             ):
                 return self
         raise ValueError(f"the formula is not annotated with its {PATH} and {WITHOUT_BOTTLE_BLOCK}")
+
+    @classmethod
+    def from_json(cls, predicate: Mapping[str, Any]) -> Self:
+        """Read a predicate as it stands in a statement. Raises pydantic's ValidationError."""
+        # By the names of the specification alone: other readers know no others.
+        return cls.model_validate(predicate, by_alias=True, by_name=False)
 
     def dependency(self, name: str) -> ResourceDescriptor:
         """Return the one dependency of this name. Raises KeyError where there is none."""
@@ -253,6 +285,36 @@ class BottleBuild(_Model):
     def packed_formula_sha256(self) -> str:
         """Digest of that file without its bottle block: of what brew packs into the bottle."""
         return str(self.dependency(FORMULA).annotations[WITHOUT_BOTTLE_BLOCK])
+
+    @property
+    def parameters(self) -> ExternalParameters:
+        """What was asked to be built."""
+        return self.build_definition.external_parameters
+
+    @property
+    def runner(self) -> Runner:
+        """The machine that built the bottle."""
+        return self.build_definition.internal_parameters.runner
+
+    @property
+    def github(self) -> GitHub:
+        """The build run in GitHub's ids."""
+        return self.build_definition.internal_parameters.github
+
+    @property
+    def identical_bottles(self) -> tuple[IdenticalBottle, ...]:
+        """Those of which an `all` bottle was made."""
+        return self.build_definition.internal_parameters.identical_bottles
+
+    @property
+    def builder(self) -> str:
+        """The workflow that built, as it is written."""
+        return self.run_details.builder.id
+
+    @property
+    def invocation(self) -> str:
+        """The attempt of the build run, as it is written."""
+        return self.run_details.metadata.invocation_id
 
     def to_json(self) -> dict[str, Any]:
         """Return the predicate as it stands in a statement; what is not known is left out."""

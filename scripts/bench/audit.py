@@ -18,12 +18,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
 import click
 
+from brew_provenance.audit.executors import LocalProcesses
 from brew_provenance.audit.ledger import Ledger, Run
 from brew_provenance.audit.run import Auditor, plan
 from brew_provenance.bottle import Bottle, BottleFileName, Digest, bottle_url
@@ -159,7 +161,7 @@ def main(*, per_bottle: bool, limit: int | None, copies: int, workers: int | Non
         for name in ("first", "second"):
             run = Run(0, TAP, "bench", store.name, policy.name, policy.sha256, root.sha256, "bench", "", None)
             start = time.perf_counter()
-            done = Auditor(policy, [root], workers).run(
+            done = Auditor(policy, [root], partial(LocalProcesses, count=workers)).run(
                 plan(copied(formulae, copies)), store, ledger, ledger.begin(run)
             )
             seconds = time.perf_counter() - start

@@ -5,7 +5,7 @@ Each step is a function of values; the order of the steps is the order of the li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -97,10 +97,10 @@ def _outcome(faults: Sequence[Finding], assessments: Sequence[Assessment]) -> Ou
 
 
 def _rank(assessment: Assessment) -> tuple[int, int, int]:
-    """Sort the best first: accepted ones, then by gravity, then the one that came furthest."""
+    """Sort the best first: accepted ones, those that say most, then by gravity and how far they came."""
     if assessment.accepted:
         notarised = assessment.signer is not None and assessment.signer.gives is Gives.NOTARISATION
-        return (0, int(notarised), 0)
+        return (0, int(notarised), int(assessment.build is None))
     gravity = _GRAVITY.index(assessment.severity) + 1
     return (gravity, -assessment.last_step.value, len(assessment.faults))
 
@@ -185,7 +185,7 @@ def answer(question: Question, general: Assessment, bind: BindFormula | None = N
     # The end of step 7, and step 8: the tap and the formula. What is not compared is said.
     findings = [*general.findings, *_limits(question, statement, signer, build)]
     if build is not None:
-        findings += _other_tap(question, build)
+        findings += _other_bottle(question, build)
         if not any(finding.is_fault for finding in findings):
             findings += [_builder(build), *(bind or _not_compared)(build)]
     return replace(general, findings=tuple(findings), subject=subject)
@@ -240,12 +240,19 @@ def _check_predicate(
     return check_predicate(statement, evidence.claims, min(verified.time for verified in evidence.times))
 
 
-def _other_tap(question: Question, build: BottleBuild) -> list[Finding]:
+def _other_bottle(question: Question, build: BottleBuild) -> Iterator[Finding]:
+    """Say in what a build is of another bottle than the one that is asked about.
+
+    Tag and rebuild are the subject's, which has been compared.
+    """
     # A tap's name does not follow from its repository: a remote can be any.
-    asked, attested = question.asked_tap, build.parameters.tap
-    if asked in {None, attested}:
-        return []
-    return [Finding("parameters-other-tap", f"{attested!r} instead of {asked!r}")]
+    asked, attested = question.asked_tap, build.parameters
+    if asked not in {None, attested.tap}:
+        yield Finding("parameters-other-tap", f"{attested.tap!r} instead of {asked!r}")
+    # A file name can be read as that of two formulae, when one has two dashes in its version.
+    named = question.bottle or question.package
+    if named is not None and named.formula != attested.formula:
+        yield Finding("parameters-other-formula", f"{attested.formula!r} instead of {named.formula!r}")
 
 
 def _builder(build: BottleBuild) -> Finding:

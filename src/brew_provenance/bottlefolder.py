@@ -91,7 +91,7 @@ def is_plain_file(path: Path) -> bool:
 
 def _walk(folders: Iterable[Path], *, recursive: bool) -> Iterator[Path]:
     """Yield everything but folders, once each."""
-    pending = [_resolved(folder) for folder in folders]
+    pending = list(dict.fromkeys(_resolved(folder) for folder in folders))
     seen = set(pending)
     count = 0
     while pending:

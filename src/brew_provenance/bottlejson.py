@@ -131,8 +131,8 @@ def read_bottle_json(raw: bytes) -> tuple[DescribedBottle, ...]:
 
 
 def _described(full_name: str, entry: _Entry, tag: str, tagged: _Tagged) -> DescribedBottle:
-    written, _, name = full_name.rpartition("/")
-    tap, formula = written.lower() or _CORE, entry.formula
+    written, slash, name = full_name.rpartition("/")
+    tap, formula = written.lower() if slash else _CORE, entry.formula
     if _TAP.fullmatch(tap) is None:
         raise BottleJSONError(f"{tap!r} is not a tap")
     try:

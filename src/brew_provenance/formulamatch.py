@@ -170,15 +170,17 @@ class _Binding:
         if same_commit and formula.file_sha256 not in {None, build.formula_sha256}:
             detail = f"sha256 {formula.file_sha256} at that commit, attested is {build.formula_sha256}"
             self._find("formula-file-mismatch", detail)
-        elif self._compare_source(formula.source, "in the tap"):
-            self.confirmed.append("the source of the tap's description is the attested one")
+            return
         if is_packed:
             return
         if self.text is not None:
             self.findings += compare_with_tap(
                 self.text, formula, same_commit=same_commit, where="at the attested commit"
             )
-        elif formula.file_sha256 == build.formula_sha256:
+            return
+        if self._compare_source(formula.source, "in the tap"):
+            self.confirmed.append("the source of the tap's description is the attested one")
+        if formula.file_sha256 == build.formula_sha256:
             self._match("the tap's present file is the attested one")
         elif formula.text is not None:
             self._compare_present(formula.text)

@@ -1,4 +1,4 @@
-"""A build job as brew leaves it: a tap's clone, bottles beside their `*.bottle.json`, a runner's environment."""
+"""A build job as brew leaves it: a tap's clone, bottles with their JSON, and a runner's environment."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Build:
     def describe(
         self, sha256: str, file: str, name: str, version: str, tag: str, rebuild: int, **changes: Any
     ) -> dict[str, Any]:
-        """Return what brew writes of a bottle; `changes` are to the part on the formula, None for leaving out."""
+        """Return what brew writes of a bottle; `changes` are to what it says of the formula."""
         told = {
             "name": name,
             "pkg_version": version,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.unit.buildjobs import environment, write_event
 
-from brew_provenance.actionsjob import MAX_EVENT_BYTES, read_job
+from brew_provenance import actionsjob
+from brew_provenance.actionsjob import read_job
 from brew_provenance.errors import BuildSideError
 
 HEAD = "b" * 40
@@ -134,10 +132,13 @@ def test_other_runs_were_started_for_their_commit(event: str) -> None:
         (b'{"pull_request": {"head": {"sha": "x"}}}', "head_sha"),
         (b'{"pull_request": 1, "pull_request": 2}', "twice"),
         (b"[" * 5000, "nested"),
-        (b" " * (MAX_EVENT_BYTES + 1), "limit"),
+        (b" " * 10_001, "limit of 10,000 bytes"),
     ],
 )
-def test_an_event_without_a_head_is_refused(content: bytes, why: str, tmp_path: Path) -> None:
+def test_an_event_without_a_head_is_refused(
+    content: bytes, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actionsjob, "MAX_EVENT_BYTES", 10_000)
     changes = write_event(tmp_path / "event.json", HEAD)
     (tmp_path / "event.json").write_bytes(content)
     with pytest.raises(BuildSideError, match=why):
@@ -153,11 +154,7 @@ def test_an_event_that_is_missing_is_refused(tmp_path: Path) -> None:
         read_job(environment(**changes | {"GITHUB_EVENT_PATH": ""}))
 
 
-def test_a_token_in_the_environment_goes_nowhere(tmp_path: Path) -> None:
-    secrets: dict[str, Any] = {
-        name: f"secret-{name}" for name in ("GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GH_TOKEN")
-    }
-    job = read_job(environment(**secrets))
-    assert "secret" not in job.run.model_dump_json() + job.runner.model_dump_json()
-    assert json.loads(job.run.model_dump_json())["job"] == "tests"
-    assert os.sep not in job.runner.name
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
+def test_a_token_in_the_environment_goes_nowhere(name: str) -> None:
+    job = read_job(environment(**{name: "hush"}))
+    assert "hush" not in job.run.model_dump_json() + job.runner.model_dump_json()

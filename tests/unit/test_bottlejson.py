@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brew_provenance import bottlejson
 from brew_provenance.bottle import BottleFileName, Digest
 from brew_provenance.bottlejson import (
-    MAX_BYTES,
     MAX_DESCRIBED,
     BottleJSONError,
     DescribedBottle,
@@ -119,9 +119,10 @@ def test_what_is_not_brews_json_is_refused(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("raw", "why"),
-    [(b"", "empty"), (b"{", "not JSON"), (b'{"a": 1, "a": 2}', "twice"), (b" " * (MAX_BYTES + 1), "limit")],
+    [(b"", "empty"), (b"{", "not JSON"), (b'{"a": 1, "a": 2}', "twice"), (b" " * 101, "limit of 100 bytes")],
 )
-def test_what_is_no_json_is_refused(raw: bytes, why: str) -> None:
+def test_what_is_no_json_is_refused(raw: bytes, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bottlejson, "MAX_BYTES", 100)
     with pytest.raises(BottleJSONError, match=why):
         read_bottle_json(raw)
 
@@ -143,7 +144,7 @@ def test_what_is_no_json_is_refused(raw: bytes, why: str) -> None:
     ],
 )
 def test_a_file_of_another_name_than_the_bottles_is_refused(file: str) -> None:
-    with pytest.raises(BottleJSONError, match="file|version"):
+    with pytest.raises(BottleJSONError, match=r"file|version"):
         read(document(file=file))
 
 
@@ -151,15 +152,12 @@ def test_a_file_of_another_name_than_the_bottles_is_refused(file: str) -> None:
     "full_name", ["/foo", "../../foo", "octo/foo", "octo/../foo", "octo/tap/x/foo", "oc to/tap/foo"]
 )
 def test_what_is_no_tap_is_refused(full_name: str) -> None:
-    if full_name == "/foo":
-        assert read(document(full_name))[0].tap == "homebrew/core"
-        return
     with pytest.raises(BottleJSONError, match="is not a tap"):
         read(document(full_name))
 
 
 def test_a_formula_that_calls_itself_something_else_is_refused() -> None:
-    with pytest.raises(BottleJSONError, match="it describes 'bar--1.1.sonoma"):
+    with pytest.raises(BottleJSONError, match=r"it describes 'bar--1\.1\.sonoma"):
         read(document(formula={"name": "bar", "pkg_version": "1.1"}))
 
 

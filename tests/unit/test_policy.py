@@ -39,6 +39,7 @@ from brew_provenance.policy import (
     policy_for_tap,
     read_policy,
 )
+from brew_provenance.statement import BOTTLE_BUILD
 from brew_provenance.subject import SubjectNaming
 
 CORE = "Homebrew/homebrew-core"
@@ -367,13 +368,48 @@ class TestFiles:
 
     def test_the_readme_names_every_key_and_no_other(self) -> None:
         readme = (Path(policy_module.__file__).parent / "policies" / "README.md").read_text(encoding="utf-8")
-        rows = [line.split("|")[1] for line in readme.splitlines() if line.startswith("| `")]
+        keys = readme.partition("\n## ")[0]
+        rows = [line.split("|")[1] for line in keys.splitlines() if line.startswith("| `")]
         named = {key.strip(" `") for row in rows for key in row.split(",")}
         assert named == {field.replace("_", "-") for field in Signer.model_fields}
 
-    def test_the_example_of_the_readme_is_a_policy(self) -> None:
+    def test_the_examples_of_the_readme_are_a_policy(self) -> None:
         readme = (Path(policy_module.__file__).parent / "policies" / "README.md").read_text(encoding="utf-8")
-        assert from_toml(readme.split("```toml")[1].split("```")[0]).tap == "user/repo"
+        whole, more = (example.split("```")[0] for example in readme.split("```toml")[1:])
+        assert from_toml(whole).tap == "user/repo"
+        (signer,) = from_toml(whole + more).signers
+        assert signer.build_types == ("bottle-build",)
+        assert signer.builders == (".github/workflows/tests.yml",)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            'build-types = ["bottle"]',
+            "build-types = []",
+            f'build-types = ["{BOTTLE_BUILD}"]',
+            "builders = []",
+            'builders = ["tests.yml"]',
+            'builders = ["octo/.github/workflows/tests.yml"]',
+            'builders = [".github/workflows/tests.yml@refs/heads/main"]',
+            'builders = ["https://github.com/octo/tap/.github/workflows/tests.yml"]',
+            'builders = [".github/workflows/../tests.yml"]',
+            'builders = ["**"]',
+            "builder-environments = []",
+            'builder-environments = ["*"]',
+        ],
+    )
+    def test_a_restriction_of_builders_that_means_nothing_is_refused(self, line: str) -> None:
+        key, _, value = line.partition(" = ")
+        with pytest.raises(PolicyError):
+            from_toml(with_key(key, value))
+
+    def test_every_build_type_that_is_known_can_be_allowed(self) -> None:
+        for name, build_type in policy_module._BUILD_TYPES.items():
+            signer = make_signer(build_types=(name,))
+            assert [finding.code for finding in signer.judge_build("x", None)] == ["build-type-not-allowed"]
+            assert [finding.code for finding in signer.judge_build(None, None)] == ["build-type-not-allowed"]
+            assert signer.judge_build(build_type, None) == []
+            assert make_signer().judge_build(build_type, None) == []
 
     def test_a_tap_is_read_without_regard_to_case(self) -> None:
         assert from_toml(TOML.replace("octo/tap", "Octo/Tap", 1)).tap == "octo/tap"

@@ -44,6 +44,13 @@ SIGNERS = st.builds(
     source_repository_id=st.none() | TEXT,
     source_owner_id=st.none() | TEXT,
     runner_environments=RUNNERS,
+    build_types=st.sampled_from([("bottle-build",), ("community-workflow", "github-workflow")]),
+    builders=st.lists(
+        st.from_regex(r"\A(?:[a-z]{1,4}/[a-z]{1,4}/)?\.github/workflows/[a-z]{1,4}\.ya?ml\Z") | st.just("*"),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+    builder_environments=RUNNERS,
     valid_from=st.none() | TIMES,
     valid_until=st.none() | TIMES,
     gives=st.sampled_from(Gives),

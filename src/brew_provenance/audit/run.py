@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import brew_provenance
 from brew_provenance import strictjson
 from brew_provenance.appraise import answer, decide
+from brew_provenance.audit.executors import LocalProcesses, StartExecutor
 from brew_provenance.audit.ledger import (
     MAX_INTEGER,
     AuditedBottle,
@@ -24,7 +24,8 @@ from brew_provenance.audit.ledger import (
     verdict_key,
 )
 from brew_provenance.audit.shard import Shard
-from brew_provenance.audit.workers import Pending, SignedBundle, Workers
+from brew_provenance.audit.verifying import Key, Rules, SignedBundle
+from brew_provenance.audit.workers import Pending, Workers
 from brew_provenance.bottle import Bottle, BottleTag, Digest
 from brew_provenance.bundle import MAX_BUNDLE_BYTES, Bundle
 from brew_provenance.findings import Finding
@@ -62,11 +63,14 @@ class Subject:
     place: int = 0
     """Its place among the bottles that the formula declares, counted from 0."""
 
+    file_name: str | None = None
+    """The bottle's file name, where it is known."""
+
     @property
     def question(self) -> Question:
         """What is asked about it."""
-        if isinstance(self.bottle, Bottle):
-            return Question(str(self.bottle.file_name), (self.bottle.digest,), bottle=self.bottle)
+        if isinstance(self.bottle, Bottle) and self.file_name is not None:
+            return Question(self.file_name, (self.bottle.digest,), bottle=self.bottle)
         return Question(f"{self.formula.name} ({self.bottle.tag})", (self.bottle.digest,))
 
     @property
@@ -82,12 +86,12 @@ class Subject:
         Which commits the tap's repository holds is no part of it: what was judged without an attested
         commit is not judged again once that is fetched.
         """
-        if isinstance(self.bottle, Bottle):
+        if isinstance(self.bottle, Bottle) and self.file_name is not None:
             bottle, formula = self.bottle, self.formula
             source = formula.source and (formula.source.sha256 or formula.source.revision)
             described = ("text" if formula.text is not None else "fields", formula.file_sha256, source)
             return (
-                *(bottle.tap, str(bottle.file_name), str(bottle.digest), bottle.url),
+                *(bottle.tap, self.file_name, str(bottle.digest), bottle.url),
                 *(what or "" for what in described),
             )
         return (self.formula.full_name, self.bottle.tag, str(self.bottle.digest), *self.formula.gaps)
@@ -125,7 +129,8 @@ def plan(
         bottles: list[Bottle | UnnamedBottle] = [*formula.bottles, *formula.unnamed]
         for place, bottle in enumerate(bottles):
             if not wanted or _parse_tag(bottle.tag) in wanted:
-                yield Subject(next(numbers), formula, bottle, place)
+                file_name = str(bottle.file_name) if isinstance(bottle, Bottle) else None
+                yield Subject(next(numbers), formula, bottle, place, file_name)
 
 
 def _parse_tag(text: str) -> BottleTag | None:
@@ -138,11 +143,13 @@ def _parse_tag(text: str) -> BottleTag | None:
 class Auditor:
     """Judges a plan under one policy and under some trusted roots."""
 
-    def __init__(self, policy: Policy, roots: Sequence[TrustedRoot], workers: int | None = None) -> None:
-        """Use `workers` processes: as many as there are cores for this one when it is None."""
+    def __init__(
+        self, policy: Policy, roots: Sequence[TrustedRoot], executor: StartExecutor = LocalProcesses
+    ) -> None:
+        """Have bundles verified by what `executor` starts: processes of this machine, one a core."""
         self._policy = policy
         self._roots = tuple(roots)
-        self._workers = workers or _cores()
+        self._executor = executor
         self._rules = (
             brew_provenance.__version__,
             policy.sha256,
@@ -165,12 +172,12 @@ class Auditor:
         What the ledger has an answer and a verdict for is not asked for and not judged again; the store is
         asked for everything when `refresh`. `history` is the tap's repository, for the formula commits that
         attestations name, where it is at hand. While one chunk is verified the next is looked up. Raises
-        LedgerError, WorkerDiedError, and TrustError for roots that cannot be used; what was recorded until
-        then stays.
+        LedgerError, WorkerDiedError, TrustError for roots that cannot be used, and UsageError for an
+        executor that cannot; what was recorded until then stays.
         """
         done = Progress()
         basis = Basis(self._roots, self._policy, store.name)
-        with Workers(self._workers, self._roots, self._policy) as workers:
+        with Workers(self._executor(Rules(self._roots, self._policy))) as workers:
             under_way: deque[_Chunk] = deque()
 
             def settle() -> None:
@@ -182,7 +189,7 @@ class Auditor:
 
             for subject_list in _chunks(subjects, CHUNK):
                 under_way.append(self._start(subject_list, store, ledger, workers, refresh=refresh))
-                if len(under_way) > 1:
+                while len(under_way) > workers.ahead:
                     settle()
             while under_way:
                 settle()
@@ -298,7 +305,7 @@ class _Chunk:
     known: Mapping[str, Outcome]
     found: Mapping[Digest, _Found]
     to_judge: Sequence[Subject]
-    pending: Mapping[tuple[str, tuple[Digest, ...]], Pending]
+    pending: Mapping[Key, Pending]
 
 
 def _read_answer(digest: Digest, answer_: Answer, names: dict[bytes, str]) -> _Found:
@@ -329,7 +336,7 @@ def bundle_name(bundle: Bundle) -> str:
 def _judge(
     subject: Subject,
     found: _Found,
-    pending: Mapping[tuple[str, tuple[Digest, ...]], Pending],
+    pending: Mapping[Key, Pending],
     basis: Basis,
     history: History | None,
 ) -> Verdict:
@@ -408,7 +415,7 @@ def _audited(subject: Subject, key: str) -> AuditedBottle:
         formula.version,
         min(bottle.rebuild, MAX_INTEGER),
         bottle.tag,
-        str(bottle.file_name) if isinstance(bottle, Bottle) else None,
+        subject.file_name,
         bottle.digest.value,
         formula.path,
         bottle.line,
@@ -427,10 +434,3 @@ def _chunks(subjects: Iterable[Subject], size: int) -> Iterator[list[Subject]]:
         chunk += together
     if chunk:
         yield chunk
-
-
-def _cores() -> int:
-    """Return how many processes can run at once: a container can have fewer cores than its machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from platformdirs import user_data_path
 import brew_provenance
 from brew_provenance.audit import changes, report
 from brew_provenance.audit.compare import ALARMS, compare_runs
+from brew_provenance.audit.executors import LocalProcesses, StartExecutor
 from brew_provenance.audit.ledger import Ledger, Run
 from brew_provenance.audit.merge import merge
 from brew_provenance.audit.run import Auditor, Progress, plan
@@ -72,7 +74,20 @@ def command() -> None:
     "--tag", "tags", multiple=True, metavar="TAG", help="Audit bottles for this tag only. Repeatable."
 )
 @click.option("--shard", metavar="I/N", help="Audit the I-th of N parts, for `audit merge` to put together.")
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Verify in processes of this machine, or on a dask cluster.",
+)
 @click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Processes. [default: one a core]")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="With --executor dask: its scheduler, tcp://HOST:8786 or tls://HOST:8786. Whoever controls that, or"
+    " one of its workers, decides what is verified.",
+)
 @options.quiet
 @_FORMAT
 @options.output
@@ -83,7 +98,9 @@ def run(  # noqa: PLR0913 - one parameter an option
     names: Sequence[str],
     tags: Sequence[str],
     shard: str | None,
+    executor: str,
     workers: int | None,
+    scheduler: str | None,
     quiet: bool,
     output_format: str,
     output_file: Path | None,
@@ -100,6 +117,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     tap = sources.tap
     wanted = dict.fromkeys(str(options.parse_tag(tag)) for tag in tags)
     part = _parse_shard(shard)
+    start = _executor(executor, workers, scheduler)
     source = sources.tap_for(None)(tap)
     named = [_of_tap(name, tap) for name in names]
     # What was named is looked for before anything is written.
@@ -125,7 +143,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         )
         try:
             with options.counter("bottles") as count:
-                done = Auditor(policy, roots, workers).run(
+                done = Auditor(policy, roots, start).run(
                     plan(offered, list(wanted), part),
                     store,
                     ledger,
@@ -255,6 +273,27 @@ def _of_tap(name: str, tap: str) -> str:
     if full.rpartition("/")[0] != tap:
         raise UsageError(f"--formula {name}", f"not of {tap}", "audit the other tap by itself")
     return full
+
+
+def _executor(name: str, workers: int | None, scheduler: str | None) -> StartExecutor:
+    """Return what starts an executor. Raises UsageError for options that do not go together."""
+    if name == "local":
+        if scheduler is not None:
+            raise UsageError("--scheduler", "is for --executor dask", "give that as well, or leave it out")
+        return partial(LocalProcesses, count=workers)
+    if workers is not None:
+        raise UsageError("--workers", "a dask cluster has its own", "leave it out, or use --executor local")
+    if scheduler is None:
+        # Not from dask's own configuration: whom verdicts rest on is said where they are asked for.
+        raise UsageError(
+            "--executor dask",
+            "which cluster is not said",
+            "start `dask scheduler` and some `dask worker ADDRESS`, and give --scheduler ADDRESS",
+        )
+    from brew_provenance.audit.cluster import DaskCluster  # noqa: PLC0415 - for clusters alone
+
+    options.note(f"bundles are verified by the workers of {scheduler}: verdicts are as good as those are")
+    return partial(DaskCluster, address=scheduler)
 
 
 def _parse_shard(text: str | None) -> Shard | None:

@@ -62,9 +62,7 @@ def build_documents(
     were homebrew/core, the only one that such an API knows. Raises InputError for files that cannot
     be used.
     """
-    described = [_read_core_formula(path) for path in sorted(api_folder.glob("*.json"))]
-    if not described:
-        raise InputError(str(api_folder), "describes no formula", "give a folder of NAME.json")
+    described = _read_folder(api_folder)
     documents: dict[str, object] = {LISTING: [document for document, _ in described], MIGRATIONS: {}}
     for tag in map(BottleTag.parse, tags):
         documents[packages_name(tag)] = _packages(described, tag, generated_at)
@@ -76,8 +74,15 @@ def build_formula_documents(api_folder: Path) -> Mapping[str, bytes]:
 
     Formulae are told as `build_documents` tells them. Raises InputError for files that cannot be used.
     """
-    described = [_read_core_formula(path) for path in sorted(api_folder.glob("*.json"))]
+    described = _read_folder(api_folder)
     return {f"formula/{formula.name}.json": encode_json(document) for document, formula in described}
+
+
+def _read_folder(api_folder: Path) -> list[_Described]:
+    described = [_read_core_formula(path) for path in sorted(api_folder.glob("*.json"))]
+    if not described:
+        raise InputError(str(api_folder), "describes no formula", "give a folder of NAME.json")
+    return described
 
 
 def _read_core_formula(path: Path) -> _Described:

@@ -78,12 +78,12 @@ class TapCheckout:
     @property
     def branch(self) -> str | None:
         """The branch that is checked out; None for a detached head, and where there is no commit."""
-        if self._repository.head_is_detached or self._repository.head_is_unborn:
-            return None
         try:
-            return self._repository.head.shorthand
+            none = self._repository.head_is_detached or self._repository.head_is_unborn
+            branch = None if none else self._repository.head.shorthand
         except pygit2.GitError:
             return None
+        return branch
 
     @property
     def is_shallow(self) -> bool:

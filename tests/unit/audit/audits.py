@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from brew_provenance.appraise import Candidate
+from brew_provenance.audit.executors import LocalProcesses, StartExecutor
 from brew_provenance.audit.ledger import Entry, Judgement, Ledger, Run, verdict_key
+from brew_provenance.audit.report import json_document
 from brew_provenance.audit.run import Auditor, Progress, plan
 from brew_provenance.audit.shard import Shard
 from brew_provenance.bottle import Bottle, Digest
@@ -120,8 +124,9 @@ class InProcess:
     """Does in this process, at once, what a pool of processes does."""
 
     def __init__(
-        self, _count: int, _context: object, initializer: Callable[..., None], initargs: tuple[Any, ...]
+        self, count: int, _context: object, initializer: Callable[..., None], initargs: tuple[Any, ...]
     ) -> None:
+        self.count = count
         initializer(*initargs)
         self.batches: list[Any] = []
 
@@ -161,13 +166,14 @@ def audit(
     tags: Sequence[str] = (),
     shard: Shard | None = None,
     workers: int = 1,
+    executor: StartExecutor | None = None,
     refresh: bool = False,
     progress: Callable[[Progress], None] = lambda _progress: None,
     **run: Any,
 ) -> tuple[int, Progress]:
     """Audit formulae to the end, and return the number of the run and how far it came."""
     number = ledger.begin(make_run(**{"shard": str(shard or "")} | run))
-    done = Auditor(policy, roots, workers).run(
+    done = Auditor(policy, roots, executor or partial(LocalProcesses, count=workers)).run(
         plan(formulae, tags, shard), store, ledger, number, refresh=refresh, progress=progress
     )
     ledger.finish(number)
@@ -256,3 +262,26 @@ def record(ledger: Ledger, entries: Sequence[Entry], *, finish: bool = True, **r
 def found(ledger: Ledger, run: int) -> list[tuple[str, int, str, Outcome]]:
     """Return the bottles of a run with their outcomes."""
     return [(entry.formula, entry.place, entry.tag, entry.judgement.outcome) for entry in ledger.entries(run)]
+
+
+def as_json(ledger: Ledger, run: int) -> dict[str, Any]:
+    """Return the JSON report without its times."""
+    document: dict[str, Any] = json.loads("".join(json_document(ledger, ledger.run(run))))
+    for name in ("started", "finished"):
+        del document["run"][name]
+    return document
+
+
+def mixture() -> tuple[list[Formula], CountingStore]:
+    """Return a tap with everything in it, and its store."""
+    formulae = [
+        make_formula(f"f{number:02}", [f"t{n}" for n in range(1 + number % 4)]) for number in range(20)
+    ]
+    store = make_store(*formulae[:14])
+    # One for formulae that are far apart, forged ones, and a store that does not answer.
+    ends = [*formulae[0].bottles, *formulae[9].bottles, *formulae[15].bottles]
+    store.put(attest(*ends), *ends)
+    store.put(attest_formula(formulae[3]), *formulae[16].bottles)
+    store.put(b"{}", *formulae[17].bottles)
+    store.faults |= dict.fromkeys((b.digest for b in formulae[18].bottles), Finding("server-failed", "503"))
+    return [*formulae, make_unnamed("u")], store

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.audit.audits import InProcess, opened
 
-from brew_provenance.audit import workers
+from brew_provenance.audit import executors
 from brew_provenance.audit.ledger import Ledger
 
 
@@ -29,5 +29,5 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[InProcess]:
             super().__init__(*arguments, **keywords)  # type: ignore[arg-type]
             made.append(self)
 
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(executors, "ProcessPoolExecutor", Pool)
     return made

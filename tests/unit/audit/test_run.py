@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -681,15 +680,6 @@ def test_a_formula_that_comes_twice_is_an_error_and_not_half_recorded(ledger: Le
     assert ledger.counts(1) == {}
 
 
-def test_there_are_as_many_workers_as_cores_for_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 3, 5}, raising=False)
-    assert Auditor(POLICY, [ROOT])._workers == 3
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert Auditor(POLICY, [ROOT])._workers == 1
-    assert Auditor(POLICY, [ROOT], 7)._workers == 7
-
-
 # Interruptions
 
 
@@ -778,7 +768,7 @@ def test_two_audits_of_one_ledger_have_a_run_each(tmp_path: Path) -> None:
     with opened(path) as one, opened(path) as other:
         first, second = one.begin(make_run()), other.begin(make_run())
         for ledger, run in ((one, first), (other, second)):
-            Auditor(POLICY, [ROOT], 1).run(plan(FORMULAE), store, ledger, run)
+            Auditor(POLICY, [ROOT]).run(plan(FORMULAE), store, ledger, run)
         assert list(one.entries(second)) == list(other.entries(first))
     with closing(sqlite3.connect(path)) as plain:
         assert plain.execute("SELECT count(*) FROM verdicts").fetchone() == (8,)

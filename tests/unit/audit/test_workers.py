@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -19,54 +18,33 @@ from tests.unit.audit.audit_in_process import make
 from tests.unit.audit.audits import (
     POLICY,
     ROOT,
-    CountingStore,
     InProcess,
+    as_json,
     attest,
     attest_formula,
     audit,
     make_formula,
     make_store,
-    make_unnamed,
+    mixture,
     opened,
 )
 
+from brew_provenance.audit import executors
 from brew_provenance.audit import run as run_module
 from brew_provenance.audit import workers as workers_module
+from brew_provenance.audit.executors import LocalProcesses, WorkerDiedError
 from brew_provenance.audit.ledger import Ledger
-from brew_provenance.audit.report import json_document
 from brew_provenance.audit.run import Progress, bundle_name
-from brew_provenance.audit.workers import Pending, SignedBundle, WorkerDiedError, Workers
+from brew_provenance.audit.verifying import Rules, SignedBundle
+from brew_provenance.audit.workers import Pending, Workers
 from brew_provenance.bundle import Bundle, read_bundle
 from brew_provenance.errors import TrustError
-from brew_provenance.findings import Finding
 from brew_provenance.formula import Formula
 from brew_provenance.trust import TrustedRoot
 from brew_provenance.verdict import Outcome
 
 TOP = Path(__file__).parents[3]
-
-
-def as_json(ledger: Ledger, run: int) -> dict[str, Any]:
-    """Return the JSON report without its times."""
-    document: dict[str, Any] = json.loads("".join(json_document(ledger, ledger.run(run))))
-    for name in ("started", "finished"):
-        del document["run"][name]
-    return document
-
-
-def mixture() -> tuple[list[Formula], CountingStore]:
-    """Return a tap with everything in it, and its store."""
-    formulae = [
-        make_formula(f"f{number:02}", [f"t{n}" for n in range(1 + number % 4)]) for number in range(20)
-    ]
-    store = make_store(*formulae[:14])
-    # One for formulae that are far apart, forged ones, and a store that does not answer.
-    ends = [*formulae[0].bottles, *formulae[9].bottles, *formulae[15].bottles]
-    store.put(attest(*ends), *ends)
-    store.put(attest_formula(formulae[3]), *formulae[16].bottles)
-    store.put(b"{}", *formulae[17].bottles)
-    store.faults |= dict.fromkeys((b.digest for b in formulae[18].bottles), Finding("server-failed", "503"))
-    return [*formulae, make_unnamed("u")], store
+RULES = Rules((ROOT,), POLICY)
 
 
 def test_neither_the_number_of_workers_nor_how_the_work_is_parted_changes_anything(
@@ -93,7 +71,7 @@ def bundle_of(formula: Formula) -> SignedBundle:
 
 def test_what_comes_back_says_all_that_a_ledger_needs_and_nothing_long() -> None:
     bundle = bundle_of(make_formula("foo"))
-    with Workers(1, [ROOT], POLICY) as workers:
+    with Workers(LocalProcesses(RULES, 1)) as workers:
         (pending,) = workers.verify([bundle]).values()
         found = pending.get()
     assert (found.source, found.faults) == (bundle.name, ())
@@ -107,7 +85,7 @@ def test_what_comes_back_says_all_that_a_ledger_needs_and_nothing_long() -> None
 
 
 def test_no_process_starts_where_there_is_nothing_to_do() -> None:
-    with Workers(4, [ROOT], POLICY) as workers:
+    with Workers(LocalProcesses(RULES, 4)) as workers:
         assert workers.verify([]) == {}
         assert multiprocessing.active_children() == []
     assert workers.sent == 0
@@ -127,7 +105,7 @@ def test_roots_that_cannot_be_used_are_said_to_be_by_the_process_that_needs_them
 
 @pytest.fixture
 def in_process(pools: list[InProcess]) -> Iterator[Workers]:
-    with Workers(1, [ROOT], POLICY) as workers:
+    with Workers(LocalProcesses(RULES, 1)) as workers:
         yield workers
 
 
@@ -181,10 +159,22 @@ def test_what_is_kept_does_not_keep_what_came_with_it(in_process: Workers) -> No
     assert again.get() == pending[one.key].get()
 
 
+def test_there_are_as_many_processes_as_cores_for_this_one(
+    monkeypatch: pytest.MonkeyPatch, pools: list[InProcess]
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 5}, raising=False)
+    LocalProcesses(RULES)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    LocalProcesses(RULES)
+    LocalProcesses(RULES, 7)
+    assert [pool.count for pool in pools] == [3, 1, 7]
+
+
 def test_a_process_that_was_not_begun_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers_module, "_worker", None)
+    monkeypatch.setattr(executors, "_examiner", None)
     with pytest.raises(RuntimeError):
-        workers_module._verify([])
+        executors._verify([])
 
 
 # Ends that nobody asked for
@@ -218,7 +208,7 @@ def test_a_worker_that_dies_ends_the_audit_with_an_error_that_says_what_to_do(
 def test_a_worker_that_dies_of_its_work_is_an_error_too(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers_module, "_verify", _die)
+    monkeypatch.setattr(executors, "_verify", _die)
     formula = make_formula("foo")
     with pytest.raises(WorkerDiedError):
         audit(ledger, [formula], make_store(formula), workers=2)

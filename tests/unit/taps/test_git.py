@@ -28,7 +28,7 @@ from tests.unit.repositories import (
 from brew_provenance.errors import InputError, NothingMatchedError, UsageError
 from brew_provenance.formula import Formula
 from brew_provenance.formula.syntax import MAX_SOURCE_BYTES
-from brew_provenance.taps import Tap, git
+from brew_provenance.taps import CommittedFile, History, NoSuchFile, Tap, git
 from brew_provenance.taps.git import GitTap, UnreadableFormula
 
 TAP = "octo/tap"
@@ -589,3 +589,112 @@ def test_a_detached_head_is_read(tmp_path: Path) -> None:
     repository.free()
     tap = GitTap(tmp_path, tap=TAP)
     assert [entry.commit for entry in tap.entries() if isinstance(entry, Formula)] == [old]
+
+
+# Any commit
+
+
+def read_at(folder: Path, commit_id: str, path: str = "Formula/foo.rb") -> CommittedFile | NoSuchFile | None:
+    """Read a file at a commit, through a tap that is at the repository's head."""
+    return GitTap(folder, tap=TAP).file_at(commit_id, path)
+
+
+def test_a_file_is_read_at_any_commit(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path, {"Formula/foo.rb": FOO})
+    first = str(repository.head.target)
+    second = commit(repository, {"Formula/foo.rb": BAR, "Formula/b/bar.rb": FOO})
+    blob = str(repository.create_blob(FOO))
+    repository.free()
+    assert read_at(tmp_path, first) == CommittedFile(blob, FOO)
+    assert read_at(tmp_path, second, "Formula/b/bar.rb") == CommittedFile(blob, FOO)
+    found = read_at(tmp_path, second)
+    assert isinstance(found, CommittedFile)
+    assert found.content == BAR
+    assert isinstance(GitTap(tmp_path, tap=TAP), History)
+
+
+def test_a_commit_that_no_branch_leads_to_is_read_too(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path, {"Formula/foo.rb": FOO})
+    tree = write_files(repository, {"Formula/foo.rb": BAR})
+    merge = repository.create_commit(None, SIGNATURE, SIGNATURE, "Merge", tree, [repository.head.target])
+    repository.free()
+    found = read_at(tmp_path, str(merge))
+    assert isinstance(found, CommittedFile)
+    assert found.content == BAR
+
+
+@pytest.mark.parametrize("commit_id", ["a" * 40, "a" * 64, "HEAD", "", "main", "f" * 12, "g" * 40])
+def test_a_commit_that_is_not_at_hand_is_none(commit_id: str, tmp_path: Path) -> None:
+    make_repository(tmp_path, {"Formula/foo.rb": FOO}).free()
+    assert read_at(tmp_path, commit_id) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Formula/bar.rb",
+        "Formula",
+        "Formula/",
+        "/Formula/foo.rb",
+        "Formula//foo.rb",
+        "./Formula/foo.rb",
+        "Formula/../Formula/foo.rb",
+        "../foo.rb",
+        "Formula/foo.rb/x",
+        "formula/foo.rb",
+        "Formula/link.rb",
+        "Formula/sub",
+        "Aliases/foo.rb",
+        "",
+    ],
+)
+def test_a_path_that_leads_to_no_file_is_said_to(path: str, tmp_path: Path) -> None:
+    files = {
+        "Formula/foo.rb": FOO,
+        "Formula/link.rb": link("foo.rb"),
+        "Formula/sub": submodule(),
+        "Aliases": link("Formula"),
+    }
+    repository = make_repository(tmp_path, files)
+    head = str(repository.head.target)
+    repository.free()
+    found = read_at(tmp_path, head, path)
+    assert isinstance(found, NoSuchFile)
+    assert found.why
+
+
+def test_what_is_no_commit_holds_no_file(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path, {"Formula/foo.rb": FOO})
+    blob, tree = repository.create_blob(FOO), repository[repository.head.target].peel(pygit2.Tree).id
+    repository.free()
+    for other in (blob, tree):
+        assert isinstance(read_at(tmp_path, str(other)), NoSuchFile)
+
+
+def test_a_file_that_is_too_long_is_not_read(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path, {"Formula/foo.rb": b"#" * (MAX_SOURCE_BYTES + 1)})
+    head = str(repository.head.target)
+    repository.free()
+    found = read_at(tmp_path, head)
+    assert isinstance(found, NoSuchFile)
+    assert "limit" in found.why
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("what", ["commit", "tree", "folder", "blob"])
+def test_what_a_clone_lacks_or_has_damaged_is_not_at_hand(what: str, damaged: bool, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path, {"Formula/foo.rb": FOO})
+    first = str(repository.head.target)
+    commit(repository, {"Formula/bar.rb": BAR})
+    tree = repository[first].peel(pygit2.Tree)
+    folder = tree["Formula"]
+    assert isinstance(folder, pygit2.Tree)
+    ids = {"commit": first, "tree": tree.id, "folder": folder.id, "blob": folder["foo.rb"].id}
+    repository.free()
+    path = loose_object(tmp_path, ids[what])
+    path.chmod(0o644)
+    if damaged:
+        path.write_bytes(b"damaged")
+    else:
+        path.unlink()
+    assert read_at(tmp_path, first) is None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from brew_provenance import strictjson
 from brew_provenance.errors import InputError
 from brew_provenance.files import FileTooLongError, read_bounded
 from brew_provenance.sandbox.entries import EntryBody
 from brew_provenance.sandbox.merkle import hash_leaf
+from brew_provenance.sandbox.services.service import MAX_BODY_BYTES
 from brew_provenance.sandbox.tlog import TransparencyLog
 from brew_provenance.sandbox.wire import JsonObject, encode_bytes, encode_json
 
@@ -90,17 +91,20 @@ def _describe(body: EntryBody, at: datetime | None) -> JsonObject:
 
 def _read(file: Path) -> list[tuple[EntryBody, datetime | None]]:
     try:
-        lines = read_bounded(file, _MAX_FILE_BYTES).splitlines()
-        return [_read_line(line) for line in lines]
+        raw = read_bounded(file, _MAX_FILE_BYTES)
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if len(whole) < len(raw):
+            # A process died while it wrote the last line, and before it told anybody of the entry.
+            file.write_bytes(whole)
+        return [_read_line(line) for line in whole.splitlines()]
     except OSError as error:
         raise InputError(str(file), error.strerror or str(error), "give another folder") from error
     except (FileTooLongError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise InputError(
-            str(file), f"not the log of a sandbox: {error}"[:300], "give a new folder"
-        ) from error
+        raise InputError(str(file), f"no log of a sandbox: {error}"[:300], "give a new folder") from error
 
 
 def _read_line(line: bytes) -> tuple[EntryBody, datetime | None]:
-    found = json.loads(line)
+    found: Any = strictjson.loads(line, MAX_BODY_BYTES)
     at = None if found["at"] is None else datetime.fromtimestamp(found["at"], UTC)
-    return EntryBody(str(found["kind"]), str(found["version"]), base64.b64decode(found["body"])), at
+    content = base64.b64decode(found["body"], validate=True)
+    return EntryBody(str(found["kind"]), str(found["version"]), content), at

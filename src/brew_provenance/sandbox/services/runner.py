@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,9 +14,7 @@ from brew_provenance.sandbox.github.runs import WorkflowJob, WorkflowRun
 from brew_provenance.sandbox.wire import JsonObject
 
 PULL_REQUEST: Final = "pull_request"
-JOB_ID: Final = 48_300_000_001
-"""The id of the job that builds; the one that publishes has the next."""
-
+_FIRST_JOB: Final = 48_300_000_001
 _PUBLISHER = "GitHub Actions 3"
 
 
@@ -106,11 +105,15 @@ class Rehearsal:
         )
 
     def jobs(self, at: datetime) -> list[WorkflowJob]:
-        """Return the run's jobs: the one that builds, which succeeds, and the one that publishes."""
+        """Return the run's jobs: the one that builds, which succeeds, and the one that publishes.
+
+        Their ids depend on the number of the run and of the attempt, and on nothing else.
+        """
         job = self.job
         numbers = (int(job.run_id), int(job.run_attempt))
         head = self.head_sha or job.sha
-        number = JOB_ID + 2 * (int(job.run_attempt) - 1)
+        seed = hashlib.sha256("{}/{}".format(*numbers).encode()).digest()
+        number = _FIRST_JOB + 2 * int.from_bytes(seed[:4])
         builds = WorkflowJob(
             number,
             *numbers,

@@ -38,10 +38,13 @@ def test_a_repository_says_who_it_is(lab: Lab) -> None:
         "name": "homebrew-tap",
         "full_name": REPOSITORY,
         "private": False,
+        "visibility": "public",
         "owner": {"id": 222, "login": "octo"},
+        "html_url": f"https://github.com/{REPOSITORY}",
     }
     assert lab.get(f"/repos/{PRIVATE}").status_code == 404
     assert lab.get(f"/repos/{PRIVATE}", token="reader").json()["private"] is True
+    assert lab.get(f"/repos/{PRIVATE}", token="reader").json()["visibility"] == "private"
     lab.store.set_visibility(REPOSITORY, Visibility.MISSING)
     assert lab.get(f"/repos/{REPOSITORY}", token="writer").status_code == 404
 

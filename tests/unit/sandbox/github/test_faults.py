@@ -10,7 +10,14 @@ from typing import Any
 import cramjam
 import pytest
 import requests
-from tests.unit.builders import OTHER_SHA256, SHA256, SHA512
+from tests.unit.builders import (
+    OTHER_SHA256,
+    SHA256,
+    SHA512,
+    make_bundle_document,
+    make_statement_document,
+    make_subject,
+)
 from tests.unit.sandbox.github.conftest import BULK, LISTING, NEW, REPOSITORY, Lab
 
 from brew_provenance.sandbox.github import faults
@@ -342,3 +349,27 @@ def test_latency_is_added_to_what_a_fault_waits(lab: Lab) -> None:
     lab.set(latency=0.01)
     lab.faults.inject(faults.slow_headers(0.01))
     assert lab.look_up().status_code == 404
+
+
+def test_a_refusal_does_nothing_where_a_status_comes_after_the_deed(stocked: Lab) -> None:
+    path, before = f"/repos/{REPOSITORY}/attestations", len(stocked.store)
+    body = {"bundle": make_bundle_document(make_statement_document(make_subject("file", SHA256)))}
+    stocked.faults.inject(faults.refuse(503), method="POST")
+    assert stocked.ask("POST", path, token="writer", json=body).status_code == 503
+    assert len(stocked.store) == before
+    stocked.faults.inject(faults.respond(503), method="POST")
+    assert stocked.ask("POST", path, token="writer", json=body).status_code == 503
+    assert len(stocked.store) == before + 1
+
+
+@pytest.mark.parametrize(("fault", "done"), [(faults.hang_up(), 0), (faults.lose_answer(), 1)])
+def test_a_connection_is_reset_before_or_after_the_deed(stocked: Lab, fault: Fault, done: int) -> None:
+    path, before = f"/repos/{REPOSITORY}/attestations", len(stocked.store)
+    body = {"bundle": make_bundle_document(make_statement_document(make_subject("file", SHA256)))}
+    stocked.look_up()
+    stocked.faults.inject(fault, method="POST")
+    with pytest.raises(requests.ConnectionError):
+        stocked.ask("POST", path, token="writer", json=body)
+    assert len(stocked.store) == before + done
+    assert stocked.log.records[-1].response_bytes == 0
+    assert stocked.look_up().status_code == 200

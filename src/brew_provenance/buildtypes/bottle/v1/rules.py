@@ -18,7 +18,15 @@ from typing import Final
 from pydantic import ValidationError
 
 from brew_provenance.bottle import ALL_TAG, BottleFileName, BottleTag
-from brew_provenance.buildtypes.bottle.v1 import FORMULA, TAP, BottleBuild, IdenticalBottle, Runner
+from brew_provenance.buildtypes.bottle.v1 import (
+    BREW,
+    FORMULA,
+    SOURCE,
+    TAP,
+    BottleBuild,
+    IdenticalBottle,
+    Runner,
+)
 from brew_provenance.certificate import ClaimError, Claims, WorkflowIdentity
 from brew_provenance.findings import Finding
 from brew_provenance.statement import Statement, summarise
@@ -67,10 +75,8 @@ _RUNNER: Final = {
     "name": Field(Origin.PUBLISHER, "is what the Actions API calls the job's runner"),
     "os": Field(Origin.STATEMENT, "is the system that the bottle's tag names"),
     "arch": Field(Origin.PUBLISHER, "is what the runner recorded"),
-    "environment": Field(
-        Origin.STATEMENT, "is one that the policy allows, and the labels do not contradict it"
-    ),
-    "labels[]": Field(Origin.STATEMENT, "name self-hosted only where the environment does"),
+    "environment": Field(Origin.STATEMENT, "is one that the policy and the labels allow"),
+    "labels[]": Field(Origin.STATEMENT, "is self-hosted only where the environment is"),
     "image.os": Field(Origin.PUBLISHER, "is what the runner recorded"),
     "image.version": Field(Origin.PUBLISHER, "is what the runner recorded"),
 }
@@ -103,10 +109,12 @@ FIELDS: Final[Mapping[str, Field]] = {
         Origin.CERTIFICATE, "is an attempt of a run of the source repository (.12)"
     ),
     **{f"{_INTERNAL}.identicalBottles[].runner.{name}": field for name, field in _RUNNER.items()},
+    f"{_DEPENDENCY % TAP}.name": Field(Origin.STATEMENT, "stands there once"),
     f"{_DEPENDENCY % TAP}.uri": Field(Origin.CERTIFICATE, "is the source repository (.12) at the ref"),
     f"{_DEPENDENCY % TAP}.digest.gitCommit": Field(
         Origin.FORMULA, "holds the formula's file, where the tap's repository is at hand"
     ),
+    f"{_DEPENDENCY % FORMULA}.name": Field(Origin.STATEMENT, "stands there once"),
     f"{_DEPENDENCY % FORMULA}.uri": Field(Origin.CERTIFICATE, "is the tap's, where it is there"),
     f"{_DEPENDENCY % FORMULA}.digest.gitBlob": Field(
         Origin.FORMULA, "is that of the file, where the tap's repository is at hand"
@@ -120,11 +128,13 @@ FIELDS: Final[Mapping[str, Field]] = {
     f"{_DEPENDENCY % FORMULA}.annotations.sha256WithoutBottleBlock": Field(
         Origin.FORMULA, "is that of the formula in the bottle, or of the tap's without its bottle block"
     ),
-    f"{_DEPENDENCY % 'brew'}.uri": Field(Origin.PUBLISHER, "is what the build job recorded"),
-    f"{_DEPENDENCY % 'brew'}.digest.gitCommit": Field(Origin.PUBLISHER, "is what the build job recorded"),
-    f"{_DEPENDENCY % 'source'}.uri": Field(Origin.PUBLISHER, "is where the formula had it from"),
-    f"{_DEPENDENCY % 'source'}.digest.sha256": Field(Origin.FORMULA, "is that of the formula's source"),
-    f"{_DEPENDENCY % 'source'}.digest.gitCommit": Field(Origin.FORMULA, "is that of the formula's source"),
+    f"{_DEPENDENCY % BREW}.name": Field(Origin.STATEMENT, "stands there once at most"),
+    f"{_DEPENDENCY % BREW}.uri": Field(Origin.PUBLISHER, "is what the build job recorded"),
+    f"{_DEPENDENCY % BREW}.digest.gitCommit": Field(Origin.PUBLISHER, "is what the build job recorded"),
+    f"{_DEPENDENCY % SOURCE}.name": Field(Origin.STATEMENT, "stands there once at most"),
+    f"{_DEPENDENCY % SOURCE}.uri": Field(Origin.PUBLISHER, "is where the formula had it from"),
+    f"{_DEPENDENCY % SOURCE}.digest.sha256": Field(Origin.FORMULA, "is that of the formula's source"),
+    f"{_DEPENDENCY % SOURCE}.digest.gitCommit": Field(Origin.FORMULA, "is that of the formula's source"),
     "runDetails.builder.id": Field(
         Origin.STATEMENT, "is a workflow at a ref, of the source repository or one that the policy lists"
     ),

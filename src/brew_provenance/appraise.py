@@ -120,7 +120,8 @@ def examine(candidate: Candidate, verifier: BundleVerifier) -> Assessment:
     if isinstance(statement, Finding):
         return Assessment(candidate.source, (statement,), evidence)
     findings, build = _check_predicate(statement, evidence)
-    return Assessment(candidate.source, tuple(findings), evidence, statement, build=build)
+    limits = evidence.limits if evidence is not None else ()
+    return Assessment(candidate.source, (*limits, *findings), evidence, statement, build=build)
 
 
 def _assess(
@@ -167,7 +168,7 @@ def appraise_bundle(
             findings += judged
         else:
             signer = judged
-    return Assessment(source, tuple(findings), evidence, statement, signer, build=build)
+    return Assessment(source, (*evidence.limits, *findings), evidence, statement, signer, build=build)
 
 
 def answer(question: Question, general: Assessment, bind: BindFormula | None = None) -> Assessment:

@@ -11,10 +11,7 @@ import base64
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.x509.oid import NameOID
-
 from brew_provenance import strictjson
-from brew_provenance.certificate import ClaimError, load_certificate
 from brew_provenance.evidence import LogEntry
 from brew_provenance.findings import Finding
 from brew_provenance.strictjson import MalformedJSONError
@@ -30,6 +27,9 @@ MAX_FILE_BUNDLES: Final = 10_000
 
 MAX_TIMESTAMPS: Final = 32
 """Signed timestamps that a verifier reads; the same limit as sigstore-go's and sigstore-python's."""
+
+MAX_PROOF_HASHES: Final = 64
+"""Hashes of an inclusion proof: one for each doubling of a log whose size is a 64-bit number."""
 
 IN_TOTO: Final = "application/vnd.in-toto+json"
 """The DSSE payload type of an in-toto Statement (in-toto attestation spec, envelope)."""
@@ -48,10 +48,7 @@ _LOG_KINDS = (
     "hashedrekord/0.0.2",
     "intoto/0.0.2",
 )
-_UNSUPPORTED_KINDS = {
-    "intoto/0.0.2": "unsupported-intoto-log-entry",
-    "dsse/0.0.2": "unsupported-dsse-002-log-entry",
-}
+_UNSUPPORTED_KINDS = {"dsse/0.0.2": "unsupported-dsse-002-log-entry"}
 # All that the formats define at these places; sigstore knows the rest.
 _BUNDLE_FIELDS = {"mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope"}
 _MATERIAL_FIELDS = {
@@ -73,8 +70,57 @@ _ENTRY_FIELDS = {
     "inclusionProof",
     "canonicalizedBody",
 }
-_GITHUB_ORGANISATION = "GitHub, Inc."
 _UINT64_DIGITS = 20
+
+
+@dataclass(frozen=True)
+class InclusionProof:
+    """What is to show that a log holds an entry; nothing in it is verified yet."""
+
+    index: int
+    """Index of the entry in the tree."""
+
+    size: int
+    """Number of entries in the tree."""
+
+    root: bytes
+    """Root hash of the tree."""
+
+    hashes: tuple[bytes, ...]
+    """The hashes on the way from the entry to the root."""
+
+    checkpoint: str | None
+    """The log's signed note of size and root; None when the proof came without one."""
+
+
+@dataclass(frozen=True)
+class LoggedEntry:
+    """The log entry as the bundle carries it; nothing in it is verified yet."""
+
+    entry: LogEntry
+    """Its kind, its index and the log that it names."""
+
+    body: bytes
+    """What the log stores of it."""
+
+    time: int | None
+    """Seconds since the epoch at which the log says that it took the entry in; None when it does not."""
+
+    promise: bytes | None
+    """The log's signature over entry and time; None when there is none."""
+
+    proof: InclusionProof | None
+    """Its inclusion proof; None when there is none."""
+
+    @property
+    def promised_time(self) -> int | None:
+        """The time that the promise is about, in seconds since the epoch; None when there is none."""
+        return self.time if self.promise else None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it comes with a proof up to something that the log signed."""
+        return self.proof is not None and self.proof.checkpoint is not None
 
 
 @dataclass(frozen=True)
@@ -93,11 +139,14 @@ class Bundle:
     certificate: bytes | None
     """The signer's certificate, DER; None when a managed key signed."""
 
-    log_entry: LogEntry | None
-    """Its one log entry; None when there is none, which only an unsupported kind may lack."""
+    signature: bytes
+    """The signature over envelope or message; empty when a managed key signed."""
 
-    promised_time: int | None
-    """Seconds since the epoch at which the log promises that it took the entry in."""
+    timestamps: tuple[bytes, ...]
+    """RFC 3161 responses over the signature, DER."""
+
+    logged: LoggedEntry | None
+    """Its one log entry; None when there is none, which is for the trusted root to allow."""
 
     unsupported: Finding | None
     """Why cryptography cannot judge this kind of bundle, when it cannot."""
@@ -173,46 +222,34 @@ def _shape(raw: bytes, document: object) -> Bundle:
     if "verificationMaterial" not in top:
         raise _ShapeError("verification-material-missing", "verificationMaterial is missing")
     _only(top, _BUNDLE_FIELDS, "the bundle")
-    payload_type, payload = _content(top)
+    payload_type, payload, signature = _content(top)
     material = _object(top["verificationMaterial"], "verificationMaterial")
-    _only(
-        material,
-        _MATERIAL_FIELDS,
-        "verificationMaterial",
-    )
+    _only(material, _MATERIAL_FIELDS, "verificationMaterial")
     certificate = _signer(material, expects_chain=media_type in _CHAIN_TYPES)
     if certificate is None:
         unsupported = Finding("unsupported-managed-key", "signed with a public key")
-        return Bundle(raw, payload_type, payload, None, None, None, unsupported)
+        return Bundle(raw, payload_type, payload, None, b"", (), None, unsupported)
     timestamps = _timestamps(material)
     entries = _list(material.get("tlogEntries", []), "tlogEntries")
     if len(entries) > 1:
         raise _ShapeError("log-entries-many", f"{len(entries)} log entries")
-    if not entries:
-        if not timestamps or not _is_githubs(certificate):
-            raise _ShapeError("log-entry-missing", "tlogEntries is missing or empty")
-        unsupported = Finding(
-            "unsupported-github-instance",
-            "no log entry, and the certificate says that GitHub, Inc. issued it",
-        )
-        return Bundle(raw, payload_type, payload, certificate, None, None, unsupported)
-    fields = _object(entries[0], "the log entry")
-    log_entry, promised_time = _log_entry(fields)
-    fault = _proof(fields, log_entry.kind, may_lack_proof=media_type == _V01, has_timestamps=bool(timestamps))
-    return Bundle(raw, payload_type, payload, certificate, log_entry, promised_time, fault)
+    logged, fault = None, None
+    if entries:
+        logged = _logged(_object(entries[0], "the log entry"))
+        _check_proof(logged, may_lack_it=media_type == _V01, has_timestamps=bool(timestamps))
+        if code := _UNSUPPORTED_KINDS.get(logged.entry.kind):
+            fault = Finding(code, f"log entry of kind {logged.entry.kind}")
+    return Bundle(raw, payload_type, payload, certificate, signature, timestamps, logged, fault)
 
 
-def _content(top: dict[str, object]) -> tuple[str | None, bytes]:
+def _content(top: dict[str, object]) -> tuple[str | None, bytes, bytes]:
     has_envelope, has_message = "dsseEnvelope" in top, "messageSignature" in top
     if has_envelope and has_message:
         raise _ShapeError("bundle-content-ambiguous", "dsseEnvelope and messageSignature")
     if has_message:
-        _only(
-            _object(top["messageSignature"], "messageSignature"),
-            _MESSAGE_FIELDS,
-            "messageSignature",
-        )
-        return None, b""
+        message = _object(top["messageSignature"], "messageSignature")
+        _only(message, _MESSAGE_FIELDS, "messageSignature")
+        return None, b"", _base64(message.get("signature"), "signature")
     if not has_envelope:
         raise _ShapeError("bundle-content-missing", "neither dsseEnvelope nor messageSignature")
     envelope = _object(top["dsseEnvelope"], "dsseEnvelope")
@@ -222,10 +259,10 @@ def _content(top: dict[str, object]) -> tuple[str | None, bytes]:
     signatures = _list(envelope.get("signatures"), "signatures")
     if len(signatures) != 1:
         raise _ShapeError("envelope-signatures-many", f"{len(signatures)} signatures")
-    signature = _object(signatures[0], "the signature")
-    if not _base64(signature.get("sig"), "sig"):
+    signature = _base64(_object(signatures[0], "the signature").get("sig"), "sig")
+    if not signature:
         raise _ShapeError("bundle-malformed", "the signature is empty")
-    return payload_type, payload
+    return payload_type, payload, signature
 
 
 def _signer(material: dict[str, object], *, expects_chain: bool) -> bytes | None:
@@ -252,7 +289,7 @@ def _signer(material: dict[str, object], *, expects_chain: bool) -> bytes | None
     return _base64(leaf.get("rawBytes"), "rawBytes")
 
 
-def _timestamps(material: dict[str, object]) -> list[object]:
+def _timestamps(material: dict[str, object]) -> tuple[bytes, ...]:
     data = _object(material.get("timestampVerificationData", {}), "timestampVerificationData")
     _only(data, _TIMESTAMP_FIELDS, "timestampVerificationData")
     timestamps = _list(data.get("rfc3161Timestamps", []), "rfc3161Timestamps")
@@ -260,55 +297,52 @@ def _timestamps(material: dict[str, object]) -> list[object]:
         raise _ShapeError(
             "timestamps-too-many", f"{len(timestamps)} timestamps, the limit is {MAX_TIMESTAMPS}"
         )
-    return timestamps
-
-
-def _log_entry(fields: dict[str, object]) -> tuple[LogEntry, int | None]:
-    _only(
-        fields,
-        _ENTRY_FIELDS,
-        "the log entry",
+    return tuple(
+        _base64(_object(timestamp, "a timestamp").get("signedTimestamp"), "signedTimestamp")
+        for timestamp in timestamps
     )
+
+
+def _logged(fields: dict[str, object]) -> LoggedEntry:
+    _only(fields, _ENTRY_FIELDS, "the log entry")
     version = _object(fields.get("kindVersion"), "kindVersion")
     kind = f"{version.get('kind')}/{version.get('version')}"
     if kind not in _LOG_KINDS:
         raise _ShapeError("log-entry-version-unknown", f"log entry of kind {kind!r}")
     key_id = _base64(_object(fields.get("logId"), "logId").get("keyId"), "keyId")
-    time = _number(fields.get("integratedTime", "0"), "integratedTime")
-    promised = time if time and fields.get("inclusionPromise") else None
-    return LogEntry(kind, _number(fields.get("logIndex"), "logIndex"), key_id.hex()), promised
-
-
-def _proof(
-    fields: dict[str, object], kind: str, *, may_lack_proof: bool, has_timestamps: bool
-) -> Finding | None:
-    """Return why the entry cannot be judged, if so; raise when it lacks what it must have."""
-    has_promise = bool(fields.get("inclusionPromise"))
+    promise = _object(fields.get("inclusionPromise", {}), "inclusionPromise")
     proof = _object(fields.get("inclusionProof", {}), "inclusionProof")
-    if not proof.get("checkpoint"):
-        if may_lack_proof and has_promise:
-            return Finding(
-                "unsupported-promise-only", "bundle v0.1 without an inclusion proof and checkpoint"
-            )
-        if not proof:
+    return LoggedEntry(
+        entry=LogEntry(kind, _number(fields.get("logIndex"), "logIndex"), key_id.hex()),
+        body=_base64(fields.get("canonicalizedBody"), "canonicalizedBody"),
+        time=_number(fields.get("integratedTime", "0"), "integratedTime") or None,
+        promise=_base64(promise.get("signedEntryTimestamp"), "signedEntryTimestamp") if promise else None,
+        proof=_proof(proof) if proof else None,
+    )
+
+
+def _proof(fields: dict[str, object]) -> InclusionProof:
+    hashes = _list(fields.get("hashes", []), "hashes")
+    if len(hashes) > MAX_PROOF_HASHES:
+        raise _ShapeError("log-proof-size", f"{len(hashes)} hashes, the limit is {MAX_PROOF_HASHES}")
+    checkpoint = _object(fields.get("checkpoint", {}), "the checkpoint")
+    return InclusionProof(
+        index=_number(fields.get("logIndex"), "logIndex"),
+        size=_number(fields.get("treeSize"), "treeSize"),
+        root=_base64(fields.get("rootHash"), "rootHash"),
+        hashes=tuple(_base64(value, "a hash") for value in hashes),
+        checkpoint=_text(checkpoint.get("envelope"), "the checkpoint") if checkpoint else None,
+    )
+
+
+def _check_proof(logged: LoggedEntry, *, may_lack_it: bool, has_timestamps: bool) -> None:
+    """Refuse an entry that lacks what its bundle version requires, or from which no time follows."""
+    if not logged.is_proven and not (may_lack_it and logged.promise):
+        if logged.proof is None:
             raise _ShapeError("log-proof-missing", "inclusionProof is missing")
         raise _ShapeError("log-checkpoint-missing", "inclusionProof has no checkpoint")
-    if code := _UNSUPPORTED_KINDS.get(kind):
-        return Finding(code, f"log entry of kind {kind}")
-    if not has_promise and not has_timestamps:
+    if not logged.promise and not has_timestamps:
         raise _ShapeError("time-missing", "neither inclusionPromise nor rfc3161Timestamps")
-    return None
-
-
-def _is_githubs(certificate: bytes) -> bool:
-    try:
-        issuer = load_certificate(certificate).issuer
-    except ClaimError as error:
-        raise _ShapeError("certificate-malformed", str(error)) from error
-    return any(
-        name.value == _GITHUB_ORGANISATION
-        for name in issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    )
 
 
 def _object(value: object, what: str) -> dict[str, object]:

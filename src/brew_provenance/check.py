@@ -14,7 +14,7 @@ from brew_provenance.bottle import BottleFileName, Digest
 from brew_provenance.findings import Finding
 from brew_provenance.policy import Policy
 from brew_provenance.stores import Answer, Store
-from brew_provenance.subject import Question
+from brew_provenance.taps import History
 from brew_provenance.targets import Target
 from brew_provenance.trust import TrustedRoot
 from brew_provenance.verdict import Basis, Outcome, Verdict
@@ -103,27 +103,31 @@ def bind_target(target: Target, build: BottleBuild) -> list[Finding]:
     """Say whether the formula that a build names describes the bottle, by all that is at hand."""
     from brew_provenance.formulamatch import bind_formula  # noqa: PLC0415 - loads a parser of Ruby
 
-    bottle, name = target.question.bottle, target.question.name
-    packed, version = target.packed, bottle.version if bottle is not None else None
-    if target.file is not None and name is not None:
-        # A bottle that the tap does not describe any more: only what is attested can be compared with it.
-        found = _packed_in(target.file, BottleFileName.parse(name, build.parameters.formula), target.question)
-        if isinstance(found, Finding):
-            return [found]
-        packed, version = found
-    return bind_formula(build, target.formula, version=version, packed=packed, history=target.history)
+    question, history = target.question, target.history
+    if target.file is not None and question.name is not None:
+        return bind_file(target.file, question.name, question.digests, build, history)
+    version = question.bottle.version if question.bottle is not None else None
+    return bind_formula(build, target.formula, version=version, packed=target.packed, history=history)
 
 
-def _packed_in(file: Path, name: BottleFileName, question: Question) -> tuple[bytes, str] | Finding:
-    """Return the formula in a bottle that goes by its name alone, and its version."""
+def bind_file(
+    file: Path, name: str, digests: Sequence[Digest], build: BottleBuild, history: History | None = None
+) -> list[Finding]:
+    """Say whether the formula that a build names is the one in a bottle that no formula describes.
+
+    `name` is the bottle's, and `digests` are what the file is known by. Raises InputError when it cannot
+    be read.
+    """
     from brew_provenance.bottlefile import BottleFileError, examine_bottle  # noqa: PLC0415 - as above
+    from brew_provenance.formulamatch import bind_formula  # noqa: PLC0415 - as above
 
-    digest, packed = examine_bottle(file, name.formula, name.version)
-    if digest not in question.digests:
-        return Finding("artifact-digest-mismatch", f"{file} has {digest}; it was changed meanwhile")
+    bottle = BottleFileName.parse(name, build.parameters.formula)
+    digest, packed = examine_bottle(file, bottle.formula, bottle.version)
+    if digest not in digests:
+        return [Finding("artifact-digest-mismatch", f"{file} has {digest}; it was changed meanwhile")]
     if isinstance(packed, BottleFileError):
-        return Finding(packed.code, str(packed))
-    return packed.text, name.version
+        return [Finding(packed.code, str(packed))]
+    return bind_formula(build, None, version=bottle.version, packed=packed.text, history=history)
 
 
 @dataclass(frozen=True)

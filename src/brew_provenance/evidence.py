@@ -7,11 +7,13 @@ the log entry and the times belong together under the trusted root that it names
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from brew_provenance.certificate import Claims, load_certificate
+from brew_provenance.findings import Finding
 
 
 class TimeSource(Enum):
@@ -46,6 +48,9 @@ class LogEntry:
     log_id: str
     """Hexadecimal key id of the log, as the bundle gives it."""
 
+    is_proven: bool = True
+    """Whether inclusion in the log was proved; False when the log promised it, and nothing more."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -63,8 +68,8 @@ class Evidence:
     times: tuple[VerifiedTime, ...]
     """All verified times, at least one."""
 
-    log_entry: LogEntry
-    """The transparency log entry."""
+    log_entry: LogEntry | None
+    """The transparency log entry; None under a trusted root that knows no log."""
 
     signature: bytes
     """The signature that was verified."""
@@ -76,6 +81,15 @@ class Evidence:
     """The signed payload; empty when the bundle signs a message."""
 
     @property
+    def limits(self) -> tuple[Finding, ...]:
+        """What evidence of this kind shows less well than another: notes for the verdict."""
+        if self.log_entry is None:
+            return (Finding("not-in-a-log", f"none under the root {self.trusted_root}"),)
+        if not self.log_entry.is_proven:
+            return (Finding("log-promise-only", f"entry {self.log_entry.index}"),)
+        return ()
+
+    @property
     def certificate_sha256(self) -> str:
         """Fingerprint of the signing certificate, lower-case hexadecimal."""
         return hashlib.sha256(self.certificate).hexdigest()
@@ -83,4 +97,6 @@ class Evidence:
     @property
     def certificate_issuer(self) -> str:
         """Distinguished name of the authority that issued the certificate (RFC 4514)."""
-        return load_certificate(self.certificate).issuer.rfc4514_string()
+        # Names that cryptography warns of are for whoever trusts the root to have allowed.
+        with warnings.catch_warnings(action="ignore"):
+            return load_certificate(self.certificate).issuer.rfc4514_string()

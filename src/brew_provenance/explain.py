@@ -169,9 +169,14 @@ def _cryptography(evidence: Evidence) -> Iterator[Sight]:
     for verified in evidence.times:
         source = Source.LOG if verified.source is TimeSource.LOG else Source.TIMESTAMP
         yield Sight("time of signing", verified.time.isoformat(), source)
-    yield Sight("log entry kind", evidence.log_entry.kind, Source.LOG)
-    yield Sight("log index", str(evidence.log_entry.index), Source.LOG)
-    yield Sight("log id", evidence.log_entry.log_id, Source.LOG)
+    entry = evidence.log_entry
+    if entry is None:
+        yield Sight("log entry", "none, and none is asked for", Source.POLICY)
+        return
+    yield Sight("log entry kind", entry.kind, Source.LOG)
+    yield Sight("log index", str(entry.index), Source.LOG)
+    yield Sight("log id", entry.log_id, Source.LOG)
+    yield Sight("log inclusion", "proved" if entry.is_proven else "promised", Source.LOG)
 
 
 def _claims(evidence: Evidence) -> Iterator[Sight]:

@@ -1,7 +1,9 @@
-"""Reading files that somebody else may have made: never more than a stated number of bytes."""
+"""Files that somebody else may have made: read no further than a stated number of bytes, written whole."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 
@@ -19,3 +21,21 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(raw) > limit:
         raise FileTooLongError(f"longer than the limit of {limit:,} bytes")
     return raw
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that others may read whole, or leave what was there; a link of its name is replaced.
+
+    Raises OSError.
+    """
+    # Under a name that nobody can have prepared.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+    unfinished = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        unfinished.chmod(0o644)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

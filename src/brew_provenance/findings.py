@@ -28,7 +28,7 @@ class Severity(Enum):
 
 
 class Step(Enum):
-    """The nine steps from bundle to verdict, in their order."""
+    """The nine steps from bundle to verdict, in their order; and what comes before a bundle is made."""
 
     BYTES = 1
     RESOLVE = 2
@@ -39,6 +39,8 @@ class Step(Enum):
     PREDICATE = 7
     FORMULA = 8
     VERDICT = 9
+    RECORD = 10
+    """On the build side: a build record held against the bottle and against the Actions API."""
 
     @property
     def title(self) -> str:
@@ -56,6 +58,7 @@ _STEP_TITLES = {
     Step.PREDICATE: "predicate against certificate",
     Step.FORMULA: "formula",
     Step.VERDICT: "verdict",
+    Step.RECORD: "build record, before signing",
 }
 
 
@@ -93,6 +96,7 @@ _STORE = (
 )
 _AGAIN = "Nothing is known to be wrong; try again."
 _NETWORK = "Nothing is known to be wrong; look at the network, or use --offline with a kit."
+_RECORD = "Do not publish the bottle; build and record it again, and look at what ran in the build job."
 _NONE = "Nothing to do: this bundle speaks of something else."
 
 
@@ -175,7 +179,7 @@ _TABLE = [
         ("certificate-ambiguous", "The bundle names its signer in more than one way.", _SUSPECT),
         ("certificate-malformed", "The signing certificate is not a readable X.509 certificate.", _SUSPECT),
         ("certificate-not-leaf", "The certificate in the signer's place is not a code-signing leaf certificate.", _FORGED),
-        ("log-entry-missing", "A bundle of the public-good instance carries no transparency log entry.", _FORGED),
+        ("log-entry-missing", "The bundle carries no log entry, and comes from an instance that logs what is signed.", _FORGED),
         ("log-entries-many", "The bundle carries more than one transparency log entry.", _SUSPECT),
         ("log-entry-version-unknown", "The log entry is of a kind or version that no Sigstore log writes.", _SUSPECT),
         ("log-proof-missing", "The log entry carries no inclusion proof, which its bundle version requires.", _FORGED),
@@ -192,9 +196,6 @@ _TABLE = [
         Severity.UNRESOLVED,
         ("bundle-unreadable", "The bundle is not JSON within the stated limits.", _RETRY),
         ("unsupported-dsse-002-log-entry", "The log entry is of kind dsse/0.0.2.", _LATER),
-        ("unsupported-intoto-log-entry", "The log entry is of kind intoto/0.0.2.", _LATER),
-        ("unsupported-promise-only", "The log entry has an inclusion promise but no inclusion proof.", _LATER),
-        ("unsupported-github-instance", "The bundle comes from GitHub's own Sigstore instance, which has no log.", _LATER),
         ("unsupported-managed-key", "The bundle is signed with a managed key, not with a certificate.", _LATER),
     ),
     *_rows(
@@ -237,8 +238,16 @@ _TABLE = [
     *_rows(
         Step.CRYPTOGRAPHY,
         Severity.UNRESOLVED,
-        ("unsupported-trusted-root", "No trusted root is of an instance with a transparency log.",
-         "Give a trusted root of an instance with a log, such as Sigstore's public-good one."),
+        ("unsupported-trusted-root", "No trusted root says how a time of signing is to be established.",
+         "Give a trusted root with transparency logs, or one without any that has timestamp authorities."),
+    ),
+    *_rows(
+        Step.CRYPTOGRAPHY,
+        Severity.NOTE,
+        ("log-promise-only", "That the transparency log holds the entry: the log promised it, and no proof came with the bundle.",
+         "Nothing; it is how bundles were made before they carried proofs."),
+        ("not-in-a-log", "That the signing is on public record: the trusted root is of an instance that keeps no log.",
+         "Nothing; it is how attestations of private repositories are made."),
     ),
     *_rows(
         Step.CRYPTOGRAPHY,
@@ -351,6 +360,7 @@ _TABLE = [
         Step.PREDICATE,
         Severity.NOTE,
         ("vsa-accepted", "A verifier that was named says so; what it saw was not looked at again.", "Nothing; the verifier is trusted in place of the evidence."),
+        ("builder-bound", "The workflow, the run and the runner that built the bottle are attested.", "Nothing."),
         ("predicate-not-checked", "What the predicate says: predicates of this type are not compared with the certificate.",
          "Read the predicate as what the signer says, not as what is proved."),
     ),
@@ -382,7 +392,6 @@ _TABLE = [
         ("formula-compared-by-fields", "The formula that is packed into the bottle has the tap's version and source.",
          "Nothing; the whole file is compared where the tap's repository is given."),
         ("formula-bound", "The formula commit that the bottle was built from is attested, and describes this bottle.", "Nothing."),
-        ("builder-bound", "The workflow, the run and the runner that built the bottle are attested.", "Nothing."),
         ("formula-commit-not-in-tap", "The formula commit that is attested is not in the tap's repository at hand; the content that it pins is compared.",
          "Nothing: what a pull request builds is merged as another commit. Fetch the commit to compare it as well."),
         ("formula-not-compared", "Whether the formula commit that is attested describes the bottle: nothing to compare it with is at hand.",
@@ -394,6 +403,30 @@ _TABLE = [
         ("formula-not-bound", "Which formula commit the bottle was built from: the attestation names none.",
          "Nothing; it is a limit of today's attestations."),
     ),
+    *_rows(
+        Step.RECORD,
+        Severity.REJECT,
+        ("record-digest-mismatch", "The build record is of other bytes than the bottle's.", _RECORD),
+        ("record-other-bottle", "The build record beside a bottle is another bottle's.", _RECORD),
+        ("record-json-mismatch", "The *.bottle.json beside the bottle is not the one that was recorded.", _RECORD),
+        ("record-other-tap", "The build record is of another tap than the one that is attested.", _RECORD),
+        ("record-other-remote", "The recorded tap is another repository than the one whose run built it.", _RECORD),
+        ("record-other-repository", "The build record names a run of another repository.", _RECORD),
+        ("record-repository-id-mismatch", "The build record names the repository by an id that is not its own.", _RECORD),
+        ("record-other-run", "The Actions API describes another run or attempt than the recorded one.", _RECORD),
+        ("record-workflow-mismatch", "The recorded workflow is not the one that the run is of.", _RECORD),
+        ("record-event-mismatch", "The recorded event is not the one that started the run.", _RECORD),
+        ("record-ref-mismatch", "The recorded ref is not one that the run can be for.", _RECORD),
+        ("record-head-mismatch", "The run or the job is for another commit than the recorded one.", _RECORD),
+        ("record-commit-mismatch", "The formula's commit is not what the run had checked out.", _RECORD),
+        ("record-run-unfit", "The run that built the bottle was cancelled, or did not come to its end.", _RECORD),
+        ("record-job-unknown", "The run has no job that can have made the record.", _RECORD),
+        ("record-job-ambiguous", "Several jobs of the run can have made the record.", "Hand over the job's number with --job-id when recording, and build again."),
+        ("record-job-unfit", "The job that built the bottle did not succeed.", _RECORD),
+        ("record-runner-mismatch", "The recorded runner is not the one that the job ran on.", _RECORD),
+        ("record-environment-mismatch", "The runner is recorded as GitHub's, and its labels say self-hosted.", _RECORD),
+        ("record-time-mismatch", "The record was made when its job did not run.", _RECORD),
+    ),
 ]
 # fmt: on
 
@@ -402,6 +435,8 @@ REASONS = {reason.code: reason for reason in _TABLE}
 
 LIMITS: Final = frozenset(
     {
+        "log-promise-only",
+        "not-in-a-log",
         "subject-name-not-checked",
         "predicate-not-checked",
         "notarisation-only",

@@ -21,7 +21,7 @@ from brew_provenance.certificate import EXTENSIONS, ClaimError, Claims, Workflow
 from brew_provenance.evidence import Evidence, TimeSource
 from brew_provenance.findings import Finding
 from brew_provenance.policy import Policy
-from brew_provenance.statement import Statement
+from brew_provenance.statement import PROVENANCE_V1, Statement, build_type_of
 from brew_provenance.subject import Question, SubjectNaming, find_subject
 from brew_provenance.verdict import Assessment
 
@@ -108,6 +108,17 @@ class Criteria:
         if self.policy is not None and isinstance(judged := self.policy.judge(evidence), list):
             yield f"the policy {self.policy.name} does not allow it: {_codes(judged)}"
 
+    def problems_of_build(self, evidence: Evidence, found: Assessment) -> Iterator[str]:
+        """Yield what the policy has against the build that `found` describes, in words of our own."""
+        statement = found.statement
+        if self.policy is None or statement is None or statement.predicate_type != PROVENANCE_V1:
+            return
+        if isinstance(self.policy.judge(evidence), list):
+            return  # it is said already
+        judged = self.policy.judge_build(evidence, build_type_of(statement), found.build)
+        if isinstance(judged, list):
+            yield f"the policy {self.policy.name} does not allow it: {_codes(judged)}"
+
     def _problems_of_source(self, claims: Claims) -> Iterator[str]:
         for what, wanted, found in (
             ("the issuer", self.issuer, claims.issuer),
@@ -191,7 +202,11 @@ def judge(  # noqa: PLR0913 - what there is to judge, and by what
             continue
         if statement.predicate_type != predicate_type:
             continue
-        reasons = [*criteria.problems(evidence), *_problems_of_subject(statement, digests, name)]
+        reasons = [
+            *criteria.problems(evidence),
+            *criteria.problems_of_build(evidence, found),
+            *_problems_of_subject(statement, digests, name),
+        ]
         if reasons:
             problems.append("; ".join(reasons))
         else:

@@ -157,6 +157,7 @@ class Transport:
         body: bytes | None = None,
         redirects: Redirects = Redirects.SAME_HOST,
         pause: Pause = no_pause,
+        attempts: int = ATTEMPTS,
     ) -> Reply:
         """GET `url`, or POST `body` to it, and return the answer.
 
@@ -165,15 +166,15 @@ class Transport:
         A broken connection and status 500, 502, 503 and 504 are met with another attempt after a
         growing, jittered pause, also of a POST; the last such answer is returned. Where `pause` gives a
         time, nobody asks that host before it is over; a longer one than this object's patience, or the
-        last attempt, ends in `rate-limited`.
+        last attempt, ends in `rate-limited`. With one of `attempts` nothing is sent twice.
 
         Raises TransportError.
         """
         request = _request(url, headers, body, limit, redirects)
         if self._deadline == math.inf or getattr(self._thread, "is_spread", False):
-            return self._send(request, pause)
+            return self._send(request, pause, attempts)
         # Nothing interrupts a slow name server, or headers that come in drops: leave them alone in time.
-        ((_, result),) = self.spread(lambda request: self._send(request, pause), [request])
+        ((_, result),) = self.spread(lambda request: self._send(request, pause, attempts), [request])
         if isinstance(result, TransportError):
             raise result
         return result
@@ -251,9 +252,9 @@ class Transport:
         for _, item in chain(under_way.items(), coming):
             yield item, _spent()
 
-    def _send(self, request: _Request, pause: Pause) -> Reply:
-        for attempt in range(1, ATTEMPTS + 1):
-            last = attempt == ATTEMPTS
+    def _send(self, request: _Request, pause: Pause, attempts: int) -> Reply:
+        for attempt in range(1, attempts + 1):
+            last = attempt == attempts
             self._await_turn(request.origin)
             try:
                 reply = self._attempt(request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +48,9 @@ INTERNAL = "buildDefinition.internalParameters"
 DEPENDENCIES = "buildDefinition.resolvedDependencies"
 OTHERS = f"{INTERNAL}.identicalBottles[]"
 
+STRANGE_RUN = "https://github.com/a/b/actions/runs/1/attempts/1"
+STRANGE_TAP = "git+https://github.com/a/b@refs/pull/71/merge"
+
 _RUNNER: Mapping[str, tuple[Any, str | None]] = {
     "name": ("GitHub Actions 7", None),
     "os": ("Windows", "runner-other-system"),
@@ -75,13 +78,13 @@ LIES: Mapping[str, tuple[Any, str | None]] = {
     f"{INTERNAL}.github.job_id": ("7", None),
     f"{INTERNAL}.github.head_sha": ("7" * 40, None),
     f"{OTHERS}.name": ("salutations--4.3.sonoma.bottle.tar.gz", "identical-bottles-mismatch"),
-    f"{OTHERS}.invocationId": ("https://github.com/a/b/actions/runs/1/attempts/1", "predicate-invocation-mismatch"),
+    f"{OTHERS}.invocationId": (STRANGE_RUN, "predicate-invocation-mismatch"),
     **{f"{OTHERS}.runner.{name}": lie for name, lie in _RUNNER.items()},
     f"{DEPENDENCIES}[tap].name": ("taps", "predicate-malformed"),
-    f"{DEPENDENCIES}[tap].uri": ("git+https://github.com/a/b@refs/pull/71/merge", "predicate-source-mismatch"),
+    f"{DEPENDENCIES}[tap].uri": (STRANGE_TAP, "predicate-source-mismatch"),
     f"{DEPENDENCIES}[tap].digest.gitCommit": (EARLIER, "formula-file-mismatch"),
     f"{DEPENDENCIES}[formula].name": ("formulae", "predicate-malformed"),
-    f"{DEPENDENCIES}[formula].uri": ("git+https://github.com/a/b@refs/pull/71/merge", "predicate-source-mismatch"),
+    f"{DEPENDENCIES}[formula].uri": (STRANGE_TAP, "predicate-source-mismatch"),
     f"{DEPENDENCIES}[formula].digest.gitBlob": ("7" * 40, "formula-file-mismatch"),
     f"{DEPENDENCIES}[formula].digest.sha256": ("7" * 64, "formula-file-mismatch"),
     f"{DEPENDENCIES}[formula].annotations.path": ("Formula/f/farewell.rb", "formula-path-unusable"),
@@ -96,10 +99,7 @@ LIES: Mapping[str, tuple[Any, str | None]] = {
         "https://github.com/a/b/.github/workflows/tests.yml@refs/heads/main",
         "builder-not-allowed",
     ),
-    "runDetails.metadata.invocationId": (
-        "https://github.com/a/b/actions/runs/1/attempts/1",
-        "predicate-invocation-mismatch",
-    ),
+    "runDetails.metadata.invocationId": (STRANGE_RUN, "predicate-invocation-mismatch"),
     "runDetails.metadata.startedOn": ("2026-03-01T11:59:00Z", "build-times-contradict"),
     "runDetails.metadata.finishedOn": ("2026-03-02T00:00:00Z", "build-times-contradict"),
     "runDetails.byproducts[].name": ("other.json", None),
@@ -157,15 +157,7 @@ class World:
         (target,) = self.targets(name)
         bottle = target.question.bottle
         assert bottle is not None
-        assert target.formula is not None
-        assert target.formula.source is not None
-        job = fixture_build(
-            PUBLISHER,
-            bottle.file_name,
-            commit=self.commits["built"],
-            source_url=target.formula.source.url,
-            source_sha256=target.formula.source.sha256,
-        )
+        job = fixture_build(PUBLISHER, bottle.file_name, commit=self.commits["built"])
         return build_statement([build_subject(name, bottle.digest.value)], job.predicate())
 
     def targets(self, name: str) -> list[Target]:
@@ -236,16 +228,22 @@ def kinds_of(statement: JsonObject) -> dict[str, str]:
 def alter(statement: JsonObject, path: str, value: Any) -> JsonObject:
     """Return the statement with a value at a path of it, or of its predicate."""
     changed = copy.deepcopy(statement)
-    holder: Any = changed if path.partition(".")[0].partition("[")[0] in changed else changed["predicate"]
+    holder, last = holder_of(changed, path)
+    assert holder[last] != value
+    holder[last] = value
+    return changed
+
+
+def holder_of(statement: JsonObject, path: str) -> tuple[Any, str | int]:
+    """Return what holds the field at a path, and the field's name or number in it."""
     steps: list[str | int] = []
     for part in path.split("."):
         name, *indexes = part.replace("]", "").split("[")
         steps += [name, *map(int, indexes)]
+    holder: Any = statement if steps[0] in statement else statement["predicate"]
     for step in steps[:-1]:
         holder = holder[step]
-    assert holder[steps[-1]] != value
-    holder[steps[-1]] = value
-    return changed
+    return holder, steps[-1]
 
 
 def codes(verdict: Verdict) -> list[str]:
@@ -348,23 +346,16 @@ def test_nothing_that_is_needed_can_be_left_out(kind: str, world: World) -> None
     name = ALL if kind.startswith(OTHERS) else ONE
     statement = world.statement(name)
     lacking = copy.deepcopy(statement)
-    path = kinds_of(statement)[kind]
-    holder: Any = lacking if path.partition(".")[0].partition("[")[0] in lacking else lacking["predicate"]
-    steps: list[str | int] = []
-    for part in path.split("."):
-        word, *indexes = part.replace("]", "").split("[")
-        steps += [word, *map(int, indexes)]
-    for step in steps[:-1]:
-        holder = holder[step]
-    del holder[steps[-1]]
+    holder, last = holder_of(lacking, kinds_of(statement)[kind])
+    del holder[last]
     accepted = world.check(name, world.sign(lacking)).outcome is Outcome.VERIFIED
     base = kind.replace(OTHERS, INTERNAL) if kind.startswith(f"{OTHERS}.runner") else kind
     assert accepted == (base in DROPPED and ".image." not in base)
 
 
-Change = Callable[[JsonObject], object]
+SIBLING = replace(PUBLISHER, repository="brew-provenance/homebrew-other")
 ELSEWHERES: list[tuple[str, ActionsJob, str]] = [
-    ("another repository of the owner", replace(PUBLISHER, repository="brew-provenance/homebrew-other"), "repository"),
+    ("another repository of the owner", SIBLING, "repository"),
     ("a fork", replace(PUBLISHER, repository="attacker/homebrew-fixtures"), "repository"),
     ("a branch", replace(PUBLISHER, ref="refs/heads/feature"), "ref"),
     ("a pull request", replace(PUBLISHER, ref="refs/pull/71/merge", event_name="pull_request"), "ref"),

@@ -344,8 +344,10 @@ def test_a_runner_of_ones_own_can_be_refused(run: Run, files: Files, scenario: S
     assert (result.code, result.err) == (1, "Error: verification failed: the runner is not github-hosted\n")
 
 
-# What only a policy tells, as gh has no flag for it.
+# What only a policy or a tap tells, as gh has no flag for it.
 POLICIES_ALONE = {
+    "builder-not-allowed",
+    "parameters-other-tap",
     "signed-too-early",
     "signed-too-late",
     "source-repository-id-not-allowed",

@@ -273,9 +273,12 @@ def test_a_bundle_is_read_for_what_it_says() -> None:
     assert isinstance(found, Bundle)
     assert found.raw == raw
     assert (found.payload_type, found.payload) == (IN_TOTO, b'{"hello": "world"}')
-    assert found.log_entry is not None
-    assert (found.log_entry.kind, found.log_entry.index, found.log_entry.log_id) == ("dsse/0.0.1", 7, "0102")
-    assert found.promised_time == 1740830400
+    assert found.logged is not None
+    entry = found.logged.entry
+    assert (entry.kind, entry.index, entry.log_id) == ("dsse/0.0.1", 7, "0102")
+    assert (found.logged.promised_time, found.logged.is_proven) == (1740830400, True)
+    assert (found.signature, found.logged.body, found.logged.promise) == (b"signature", b"{}", b"promise")
+    assert found.logged.proof == InclusionProof(7, 8, b"root", (), "a note")
     assert found.unsupported is None
 
 
@@ -310,7 +313,8 @@ def test_every_version_that_sigstore_writes_is_read(document: Json) -> None:
 def test_a_log_promises_a_time_only_with_its_signature_and_a_time(document: Json) -> None:
     found = read_bundle(json.dumps(document).encode())
     assert isinstance(found, Bundle)
-    assert found.promised_time is None
+    assert found.logged is not None
+    assert found.logged.promised_time is None
 
 
 def test_a_message_signature_is_read_as_no_attestation() -> None:

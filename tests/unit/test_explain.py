@@ -26,6 +26,7 @@ from tests.unit.builders import (
     run_of,
     times,
 )
+from tests.unit.buildtypes.builds import make_build, make_build_document
 
 from brew_provenance.appraise import Candidate, appraise, examine
 from brew_provenance.bundle import read_bundle
@@ -284,3 +285,52 @@ def test_an_explanation_changes_nothing() -> None:
     explain_question(verdict)
     steps_of(verdict)
     assert verdict == before
+
+
+def test_each_claim_of_a_build_is_shown_with_who_vouches_for_it_and_its_rule() -> None:
+    verdict = judge(make_candidate("build", make_build_document()))
+    step = next(step for step in steps_of(verdict) if step.step is Step.PREDICATE)
+    assert step.status is P
+    shown = {sight.name: sight for sight in step.sights}
+    dependencies = "buildDefinition.resolvedDependencies"
+    runner = shown["buildDefinition.internalParameters.runner.name"]
+    assert (runner.value, runner.source) == ("GitHub Actions 1000000043", Source.BUILD_RECORD)
+    assert runner.rule == "is what the Actions API calls the job's runner"
+    tap = shown[f"{dependencies}[0].uri"]
+    assert (tap.source, tap.rule) == (Source.PREDICATE, "is the source repository (.12) at the ref")
+    assert all(sight.rule for sight in step.sights)
+    assert not any(sight.rule for sight in steps_of(judge(make_candidate()))[4].sights)
+
+
+def test_what_is_not_of_the_build_type_is_said_not_to_be_looked_at() -> None:
+    predicate = altered(
+        make_build().predicate(),
+        (("more",), "x"),
+        (("buildDefinition", "resolvedDependencies", 2, "name"), "tap\u202e"),
+    )
+    step = next(
+        step
+        for step in steps_of(judge(make_candidate("build", make_build_document(predicate))))
+        if step.step is Step.PREDICATE
+    )
+    rules = {sight.name: sight.rule for sight in step.sights}
+    ignored = "is not of the build type, and not looked at"
+    assert rules["more"] == ignored
+    assert rules["buildDefinition.resolvedDependencies[2].uri"] == ignored
+    assert rules["buildDefinition.resolvedDependencies[1].uri"] != ignored
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("formula-bound", P), ("formula-not-compared", U), ("formula-file-mismatch", F)]
+)
+def test_the_formula_is_said_to_be_compared_where_it_was(code: str, status: Status) -> None:
+    verdict = appraise(
+        make_question(),
+        [make_candidate("build", make_build_document())],
+        FakeVerifier(),
+        make_basis(),
+        bind=lambda _: [Finding(code, "x")],
+    )
+    step = next(step for step in steps_of(verdict) if step.step is Step.FORMULA)
+    assert step.status is status
+    assert [finding.code for finding in step.findings] == [code]

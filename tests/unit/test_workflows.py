@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from brew_provenance.policy import read_policy
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
@@ -103,6 +105,16 @@ def test_every_input_of_an_action_is_optional_described_and_used(path: Path) -> 
         assert f"`{name}`" in page
     for name in found["outputs"]:
         assert f"`{name}`" in page
+
+
+def test_the_policy_for_the_reusable_workflow_is_one(tmp_path: Path) -> None:
+    page = (ROOT / ".github" / "actions" / "README.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "policy.toml"
+    file.write_text(text.replace("COMMIT", "a" * 40), encoding="utf-8")
+    (signer,) = read_policy(file).signers
+    assert signer.signer_repository == "brew-provenance/brew-provenance"
+    assert (ROOT / signer.workflows[0]).is_file()
 
 
 # The lock file that the actions install from

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
 from brew_provenance.audit.executors import PendingBatch, WorkerDiedError
-from brew_provenance.audit.verifying import Batch, Rules, Verified, verify_by
+from brew_provenance.audit.verifying import Batch, Refusal, Rules, Verified, verify_by
 from brew_provenance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -120,17 +119,14 @@ class DaskCluster:
 
 class _DaskBatch:
     def __init__(self, cluster: DaskCluster, future: Future[Verified]) -> None:
-        self._wait = lambda: cluster.wait_for(future)
-
-    @cached_property
-    def _found(self) -> Verified:
-        found = self._wait()
-        # A worker keeps what it found for as long as somebody may ask.
-        del self._wait
-        return found
+        self._cluster = cluster
+        self._batch: Future[Verified] | Verified = future
 
     def result(self) -> Verified:
-        return self._found
+        if not isinstance(self._batch, list | Refusal):
+            # A worker keeps what it found for as long as somebody holds on to this.
+            self._batch = self._cluster.wait_for(self._batch)
+        return self._batch
 
 
 def _first_line(error: BaseException) -> str:

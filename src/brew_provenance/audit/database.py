@@ -13,13 +13,13 @@ from typing import Final
 
 from brew_provenance.errors import UsageError
 
-SCHEMA_VERSION: Final = 1
-"""In `PRAGMA user_version`; a ledger of another one is refused."""
+SCHEMA_VERSION: Final = 2
+"""In `PRAGMA user_version`; an older ledger is read as it is, and brought to this one to be written."""
 
 APPLICATION_ID: Final = 0x62707631
 """In `PRAGMA application_id`: `bpv1`."""
 
-SCHEMA: Final = """
+_FIRST: Final = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     tap TEXT NOT NULL,
@@ -67,6 +67,56 @@ CREATE TABLE bottles (
     PRIMARY KEY (run, formula, place)
 ) STRICT, WITHOUT ROWID;
 """
+_SECOND: Final = """
+CREATE TABLE listed (
+    run INTEGER NOT NULL REFERENCES runs(id),
+    formula TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    first_commit TEXT NOT NULL,
+    last_commit TEXT,
+    PRIMARY KEY (run, formula, place)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE formula_commits (
+    run INTEGER NOT NULL REFERENCES runs(id),
+    id TEXT NOT NULL,
+    reachable INTEGER NOT NULL,
+    PRIMARY KEY (run, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE walks (
+    tap TEXT PRIMARY KEY,
+    reached TEXT NOT NULL,
+    recorded TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE listings (
+    tap TEXT NOT NULL,
+    formula TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    version TEXT,
+    rebuild INTEGER NOT NULL,
+    tag TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    url TEXT,
+    source TEXT,
+    gaps TEXT NOT NULL,
+    path TEXT NOT NULL,
+    line INTEGER,
+    first_commit TEXT NOT NULL,
+    last_commit TEXT,
+    PRIMARY KEY (tap, formula, place)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE gaps (
+    tap TEXT NOT NULL,
+    path TEXT NOT NULL,
+    why TEXT NOT NULL,
+    first_commit TEXT NOT NULL,
+    PRIMARY KEY (tap, path, why)
+) STRICT, WITHOUT ROWID;
+"""
+
+SCHEMAS: Final = {1: _FIRST, 2: _FIRST + _SECOND}
+"""By version; each later one is an older one with more in it."""
+
+SCHEMA: Final = SCHEMAS[SCHEMA_VERSION]
 
 # A value or a row of a ledger; the longest that is written has some hundred kilobytes.
 _MAX_VALUE_BYTES = 16 * 1024 * 1024
@@ -140,7 +190,31 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> Non
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
     _check(connection, path)
+    if create:
+        _migrate(connection)
     connection.execute("PRAGMA synchronous = NORMAL" if create else "PRAGMA query_only = ON")
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the version of an open ledger's schema."""
+    return _pragma(connection, "user_version")
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring an older ledger to the present schema, in whole or not at all."""
+    if version_of(connection) == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been faster.
+        older = SCHEMAS[version_of(connection)]
+        for statement in SCHEMA.removeprefix(older).split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
 
 
 def _use_log(connection: sqlite3.Connection) -> None:
@@ -161,10 +235,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise LedgerError(str(path), "not a ledger", _OTHER)
     version = _pragma(connection, "user_version")
-    if version != SCHEMA_VERSION:
+    if version not in SCHEMAS:
         next_step = "update brew-provenance" if version > SCHEMA_VERSION else _OTHER
         raise LedgerError(str(path), f"of version {version}, {SCHEMA_VERSION} is known", next_step)
-    if _objects(connection) != _own_objects():
+    if _objects(connection) != _own_objects(version):
         raise LedgerError(
             str(path), "has tables, views or triggers that no ledger has", f"{_OTHER}, and left as it was"
         )
@@ -201,7 +275,7 @@ def _objects(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
 
 
 @cache
-def _own_objects() -> list[tuple[str, ...]]:
+def _own_objects(version: int) -> list[tuple[str, ...]]:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
+        connection.executescript(SCHEMAS[version])
         return _objects(connection)

@@ -21,7 +21,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from brew_provenance import strictjson
-from brew_provenance.audit.database import LedgerError, connect, guarded
+from brew_provenance.audit.database import LedgerError, connect, guarded, version_of
 from brew_provenance.bottle import Digest
 from brew_provenance.policy import Gives
 from brew_provenance.verdict import Outcome
@@ -107,6 +107,17 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """Between which of the tap's commits a bottle was listed, as far as its history was walked."""
+
+    first: str
+    """The first commit that lists it, in full."""
+
+    last: str | None
+    """The last one that does, in full; None while it is listed."""
+
+
+@dataclass(frozen=True)
 class AuditedBottle:
     """One bottle of a run."""
 
@@ -124,13 +135,16 @@ class AuditedBottle:
     key: str
     """The key of its verdict."""
 
+    listed: Listed | None = field(default=None, kw_only=True)
+    """When the tap listed it; None for an audit of one commit."""
+
     @property
     def name(self) -> str:
         """The file name; formula and tag where that is not known."""
         return self.file_name or f"{self.formula} ({self.tag})"
 
 
-_COLUMNS: Final = attrgetter(*(column.name for column in fields(AuditedBottle)))
+_COLUMNS: Final = attrgetter(*(column.name for column in fields(AuditedBottle) if column.name != "listed"))
 
 
 @dataclass(frozen=True)
@@ -150,6 +164,9 @@ class Ledger:
         """
         self.path = path
         self._connection = connect(path, create=create)
+        with guarded(path):
+            # Of what came later, an older one that is only read has nothing.
+            self._is_first_version = version_of(self._connection) == 1
 
     def __enter__(self) -> Self:
         return self
@@ -268,21 +285,62 @@ class Ledger:
                 "INSERT INTO bottles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(run, *_COLUMNS(bottle)) for bottle in bottles],
             )
+            self._connection.executemany(
+                "INSERT INTO listed VALUES (?, ?, ?, ?, ?)",
+                [
+                    (run, bottle.formula, bottle.place, bottle.listed.first, bottle.listed.last)
+                    for bottle in bottles
+                    if bottle.listed is not None
+                ],
+            )
 
     def entries(self, run: int, outcome: Outcome | None = None) -> Iterator[Entry]:
         """Yield the bottles of a run with their verdicts, or those with one outcome.
 
         They come in the order of their formulae's names, each formula's as it declares them.
         """
+        commits, listed = "first_commit, last_commit", "LEFT JOIN listed USING (run, formula, place)"
+        if self._is_first_version:
+            commits, listed = "NULL AS first_commit, NULL AS last_commit", ""
         with guarded(self.path):
             rows = self._connection.execute(
-                "SELECT bottles.*, outcome, gives, findings, evidence, bundles"
-                " FROM bottles JOIN verdicts ON verdicts.key = bottles.verdict"
+                f"SELECT bottles.*, outcome, gives, findings, evidence, bundles, {commits}"  # noqa: S608 - of our own
+                f" FROM bottles JOIN verdicts ON verdicts.key = bottles.verdict {listed}"
                 " WHERE run = ? AND (? IS NULL OR outcome = ?) ORDER BY formula, place",
                 (run, *[outcome.value if outcome else None] * 2),
             )
             for row in rows:
                 yield _entry(row)
+
+    def attested_commits(self, run: int) -> list[str]:
+        """Return the formula commits that the verified attestations of a run name, in their order."""
+        with guarded(self.path):
+            rows = self._connection.execute(
+                "SELECT DISTINCT json_extract(evidence, '$.formula_commit') AS id"
+                " FROM bottles JOIN verdicts ON verdicts.key = bottles.verdict"
+                " WHERE run = ? AND outcome = ? AND json_extract(evidence, '$.formula_commit') IS NOT NULL"
+                " ORDER BY id",
+                (run, Outcome.VERIFIED.value),
+            )
+            return [str(row["id"]) for row in rows]
+
+    def record_commits(self, run: int, commits: Mapping[str, bool]) -> None:
+        """Write down which formula commits the tap's branch led to when a run was made."""
+        with guarded(self.path):
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO formula_commits VALUES (?, ?, ?)",
+                [(run, id_, int(reachable)) for id_, reachable in commits.items()],
+            )
+
+    def commits(self, run: int) -> dict[str, bool]:
+        """Return the formula commits that were looked for in a run, and whether the branch led to each."""
+        if self._is_first_version:
+            return {}
+        with guarded(self.path):
+            rows = self._connection.execute(
+                "SELECT id, reachable FROM formula_commits WHERE run = ? ORDER BY id", (run,)
+            )
+            return {str(row["id"]): bool(row["reachable"]) for row in rows}
 
     def counts(self, run: int) -> dict[Outcome, int]:
         """Return how many bottles of a run have each outcome; those that none has are left out."""
@@ -294,6 +352,16 @@ class Ledger:
             )
             found = {Outcome(row["outcome"]): int(row["number"]) for row in rows}
         return {outcome: found[outcome] for outcome in Outcome if outcome in found}
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """Return what a query of another part of this package finds, which bounds it."""
+        with guarded(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+    def write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement of another part of this package for each of `rows`, in a transaction."""
+        with guarded(self.path):
+            self._connection.executemany(statement, rows)
 
     def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         with guarded(self.path):
@@ -354,6 +422,7 @@ def _entry(row: sqlite3.Row) -> Entry:
         _evidence(evidence) if evidence is not None else None,
         _strings(bundles) if bundles is not None else None,
     )
+    first = row["first_commit"]
     return Entry(
         row["formula"],
         row["place"],
@@ -366,6 +435,7 @@ def _entry(row: sqlite3.Row) -> Entry:
         line,
         row["verdict"],
         judgement,
+        listed=Listed(first, row["last_commit"]) if first is not None else None,
     )
 
 
@@ -382,7 +452,10 @@ def _typed(row: sqlite3.Row) -> dict[str, Any]:
 
 _NUMBERS: Final = frozenset({"id", "run", "place", "rebuild", "line"})
 _OPTIONAL: Final = frozenset(
-    {"finished", "version", "file_name", "path", "line", "gives", "evidence", "bundles"}
+    {
+        *("finished", "version", "file_name", "path", "line", "gives", "evidence", "bundles"),
+        *("first_commit", "last_commit"),
+    }
 )
 
 

@@ -49,6 +49,7 @@ def merge(out: Ledger, ledgers: Sequence[Ledger], tap: str | None = None) -> int
                 digests = [Digest("sha256", entry.sha256) for entry in entries]
                 answers = part.ledger.answers(first.store, digests)
                 out.record(number, first.store, answers, {e.key: e.judgement for e in entries}, entries)
+            out.record_commits(number, part.ledger.commits(part.run.id))
         if not out.counts(number):
             said = ", ".join(str(ledger.path) for ledger in ledgers)
             raise NothingMatchedError(said, "no bottle was audited", "name ledgers of a tap with bottles")

@@ -21,6 +21,7 @@ from brew_provenance.audit.ledger import (
     Evidence,
     Judgement,
     Ledger,
+    Listed,
     verdict_key,
 )
 from brew_provenance.audit.shard import Shard
@@ -65,6 +66,9 @@ class Subject:
 
     file_name: str | None = None
     """The bottle's file name, where it is known."""
+
+    listed: Listed | None = None
+    """When the tap listed it, in an audit of its history."""
 
     @property
     def question(self) -> Question:
@@ -122,22 +126,30 @@ def plan(
     A tag is meant however it is spelt; what is not one in a formula is for none of `tags`.
     """
     numbers = count()
-    wanted = {BottleTag.parse(tag) for tag in tags}
+    is_wanted = tag_filter(tags)
     for formula in formulae:
         if shard is not None and not shard.holds(formula.name):
             continue
         bottles: list[Bottle | UnnamedBottle] = [*formula.bottles, *formula.unnamed]
         for place, bottle in enumerate(bottles):
-            if not wanted or _parse_tag(bottle.tag) in wanted:
+            if is_wanted(bottle.tag):
                 file_name = str(bottle.file_name) if isinstance(bottle, Bottle) else None
                 yield Subject(next(numbers), formula, bottle, place, file_name)
 
 
-def _parse_tag(text: str) -> BottleTag | None:
-    try:
-        return BottleTag.parse(text)
-    except ValueError:
-        return None
+def tag_filter(tags: Sequence[str]) -> Callable[[str], bool]:
+    """Return what says whether a bottle for a tag is one of those that are meant, which all are for none."""
+    wanted = {BottleTag.parse(tag) for tag in tags}
+
+    def is_wanted(text: str) -> bool:
+        if not wanted:
+            return True
+        try:
+            return BottleTag.parse(text) in wanted
+        except ValueError:
+            return False
+
+    return is_wanted
 
 
 class Auditor:
@@ -373,7 +385,7 @@ def _evidence(best: Assessment) -> Evidence | None:
     evidence = best.evidence
     if evidence is None:
         return None
-    claims = evidence.claims
+    claims, entry = evidence.claims, evidence.log_entry
     found = {
         "bundle": best.source,
         "signer": claims.identity,
@@ -384,12 +396,12 @@ def _evidence(best: Assessment) -> Evidence | None:
         "runner": claims.runner_environment,
         "trigger": claims.build_trigger,
         "signed": min(verified.time for verified in evidence.times).isoformat() if evidence.times else None,
-        "log": evidence.log_entry.log_id,
+        "log": entry.log_id if entry is not None else None,
         "subject": best.subject.name if best.subject is not None else None,
         **(_build(best.build) if best.build is not None else {}),
     }
     texts = {name: _cut(value) if value is not None else None for name, value in found.items()}
-    return texts | {"logIndex": evidence.log_entry.index}
+    return texts | {"logIndex": entry.index if entry is not None else None}
 
 
 def _build(build: BottleBuild) -> Mapping[str, str]:
@@ -420,6 +432,7 @@ def _audited(subject: Subject, key: str) -> AuditedBottle:
         formula.path,
         bottle.line,
         key,
+        listed=subject.listed,
     )
 
 

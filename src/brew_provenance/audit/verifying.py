@@ -73,7 +73,7 @@ class Refusal:
 
 
 Batch: TypeAlias = Sequence[SignedBundle]
-Verified: TypeAlias = Sequence[Assessment] | Refusal
+Verified: TypeAlias = list[Assessment] | Refusal
 """What became of a batch: an assessment for each bundle, in their order, or why there is none."""
 
 

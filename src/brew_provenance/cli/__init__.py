@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "verify": "Verify an artifact's attestations from a file of bundles.",
     "gh": "Answer in place of gh, for brew's own check too.",
     "inspect": "Show what a file of bundles says, without a verdict.",
+    "attest": "Sign and publish what build jobs recorded: the publishing job's part.",
     "audit": "Judge every bottle of a tap, and keep the verdicts.",
     "record": "Record what a build job's bottles were built from.",
     "tap": "List the bottles that a tap publishes.",
@@ -59,7 +60,8 @@ class _Commands(click.Group):
 @click.command(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 all verified, 2 usage, 3 rejected, 4 unattested, 5 unresolved, 6 build side, 1 a bug.",
+    epilog="Exit codes: 0 all verified, 2 usage, 3 rejected, 4 unattested, 5 unresolved, "
+    "6 recording or attesting failed, 1 a bug.",
 )
 @click.version_option(__version__, prog_name="brew-provenance")
 def cli() -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from platformdirs import user_data_path
@@ -24,8 +25,12 @@ from brew_provenance.cli import options
 from brew_provenance.cli.sources import Sources, options_of_one_tap
 from brew_provenance.errors import InputError, NothingMatchedError, UsageError
 from brew_provenance.formula import Formula
+from brew_provenance.taps import Tap
 from brew_provenance.targets import find_formulae, full_name, history_of
 from brew_provenance.verdict import Outcome, worst_of
+
+if TYPE_CHECKING:
+    from brew_provenance.taps.git import GitTap
 
 _INTERRUPTED = 130
 _BARE = ("jsonl", "sarif")
@@ -73,6 +78,16 @@ def command() -> None:
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="Audit bottles for this tag only. Repeatable."
 )
+@click.option(
+    "--since",
+    metavar="REV",
+    help="With --tap-dir: audit formulae only whose files changed since this commit.",
+)
+@click.option(
+    "--history",
+    is_flag=True,
+    help="With --tap-dir: audit every bottle that any commit up to --commit ever listed.",
+)
 @click.option("--shard", metavar="I/N", help="Audit the I-th of N parts, for `audit merge` to put together.")
 @click.option(
     "--executor",
@@ -97,6 +112,8 @@ def run(  # noqa: PLR0913 - one parameter an option
     ledger_file: Path | None,
     names: Sequence[str],
     tags: Sequence[str],
+    since: str | None,
+    history: bool,
     shard: str | None,
     executor: str,
     workers: int | None,
@@ -120,9 +137,15 @@ def run(  # noqa: PLR0913 - one parameter an option
     start = _executor(executor, workers, scheduler)
     source = sources.tap_for(None)(tap)
     named = [_of_tap(name, tap) for name in names]
-    # What was named is looked for before anything is written.
-    found = list(find_formulae(sources.tap_for(None), named)) if named else None
-    offered = _Offered(source.formulae() if found is None else found, tap)
+    repository = _repository(source, since, history=history)
+    # What was named is looked for before anything is written; what was once listed may be gone.
+    found = list(find_formulae(sources.tap_for(None), named)) if named and not history else None
+    formulae = source.formulae() if found is None else found
+    if repository is not None and since is not None:
+        chosen = {formula.name for formula in found} if found is not None else None
+        changed = repository.formulae_since(since)
+        formulae = (formula for formula in changed if chosen is None or formula.name in chosen)
+    offered = _Offered(formulae, tap)
     policy, roots = sources.policy_for(tap), sources.roots()
     store = sources.plain_store_for(tap)
     with Ledger(ledger_file or _default_ledger(tap, make=True), create=True) as ledger:
@@ -137,14 +160,28 @@ def run(  # noqa: PLR0913 - one parameter an option
                 roots=",".join(sorted(root.sha256 for root in roots)),
                 tool_version=brew_provenance.__version__,
                 started=datetime.now(UTC).isoformat(timespec="seconds"),
-                selection=_selection(found, wanted),
+                selection=_selection(
+                    [formula.name for formula in found] if found is not None else _short(named),
+                    wanted,
+                    [*(["history"] if history else []), *([f"since {since}"] if since else [])],
+                ),
                 shard=str(part or ""),
             )
         )
+        walked: tuple[str, ...] = ()
+        subjects = plan(offered, list(wanted), part)
         try:
+            if repository is not None and history:
+                from brew_provenance.audit.history import History  # noqa: PLC0415 - loads libgit2
+                from brew_provenance.taps.gitline import GitLine  # noqa: PLC0415 - as above
+
+                kept = History(ledger, tap)
+                with options.counter("commits") as count:
+                    walked = kept.walk(GitLine(repository), count).notes
+                subjects = kept.plan(list(wanted), part, _short(named))
             with options.counter("bottles") as count:
                 done = Auditor(policy, roots, start).run(
-                    plan(offered, list(wanted), part),
+                    subjects,
                     store,
                     ledger,
                     number,
@@ -155,10 +192,10 @@ def run(  # noqa: PLR0913 - one parameter an option
         except KeyboardInterrupt:
             options.note(f"stopped; the same command goes on from what is in {ledger.path}")
             sys.exit(_INTERRUPTED)
-        if not done.bottles and not (part and offered.bottles):
+        if not done.bottles and not (since or (part and (history or offered.bottles))):
             cause = "publishes no such bottle"
             raise NothingMatchedError(tap, cause, "name another tap, formula or tag")
-        notes = (*source.notes, *done.notes, *(root.note for root in roots if root.note))
+        notes = (*source.notes, *walked, *done.notes, *(root.note for root in roots if root.note))
         ledger.finish(number, notes)
         # Where a report has no room for notes they are told beside it.
         told = [*(notes if output_format in _BARE else ()), _told(done)]
@@ -303,11 +340,28 @@ def _parse_shard(text: str | None) -> Shard | None:
         raise UsageError(f"--shard {text}", str(error), "write it as 2/4, for the second of four") from error
 
 
-def _selection(formulae: Sequence[Formula] | None, tags: Iterable[str]) -> str:
+def _selection(names: Iterable[str], tags: Iterable[str], more: Iterable[str] = ()) -> str:
     """Return what an audit is limited to, the same for the same limits in whatever order."""
-    names = sorted({formula.name for formula in formulae or ()})
-    limits = [*(f"formula {name}" for name in names), *(f"tag {tag}" for tag in sorted(tags))]
-    return ", ".join(limits)
+    named = (f"formula {name}" for name in sorted(set(names)))
+    return ", ".join([*more, *named, *(f"tag {tag}" for tag in sorted(tags))])
+
+
+def _short(full_names: Iterable[str]) -> list[str]:
+    return [name.rpartition("/")[2] for name in full_names]
+
+
+def _repository(source: Tap, since: str | None, *, history: bool) -> GitTap | None:
+    """Return the tap as a git repository, where that is asked for. Raises UsageError when it is none."""
+    if since is None and not history:
+        return None
+    option = "--history" if history else "--since"
+    if since is not None and history:
+        raise UsageError("--since and --history", "say different things", "give one of them")
+    from brew_provenance.taps.git import GitTap  # noqa: PLC0415 - loads libgit2
+
+    if not isinstance(source, GitTap):
+        raise UsageError(option, f"{source.name} has no commits", "give a clone of the tap with --tap-dir")
+    return source
 
 
 def _run_before(ledger: Ledger, run: Run) -> Run:

@@ -365,7 +365,7 @@ class Sources:
         from brew_provenance.stores.githubapi import DEFAULT_API  # noqa: PLC0415
 
         repositories = self.policy_for(tap).source_repositories
-        base = DEFAULT_API if self._choices.api is None else _checked_api(self._choices.api)
+        base = DEFAULT_API if self._choices.api is None else checked_api(self._choices.api)
         folder = options.cache_folder() / "attestations"
         name = store_name(base, repositories)
         if self.offline:
@@ -388,7 +388,7 @@ def github_store(
     from brew_provenance.stores.github import GitHubStore  # noqa: PLC0415 - not for kits
     from brew_provenance.stores.githubapi import DEFAULT_API, GitHubAPI  # noqa: PLC0415
 
-    if api is not None and _checked_api(api) != DEFAULT_API:
+    if api is not None and checked_api(api) != DEFAULT_API:
         # The token is for GitHub: another API, which a person named, does not get to see it.
         client = GitHubAPI(transport, api)
     else:
@@ -401,7 +401,7 @@ def github_store(
     return GitHubStore(transport, client, repositories, predicate_type=predicate_type)
 
 
-def _checked_api(url: str) -> str:
+def checked_api(url: str) -> str:
     """Return the URL of an API that a person named. Raises UsageError when it is not one."""
     from brew_provenance.transport import is_loopback  # noqa: PLC0415 - where an API is named
 

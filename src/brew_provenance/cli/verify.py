@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
 from brew_provenance.appraise import appraise
 from brew_provenance.bottle import Digest, claimed_bottle_name, hash_stream
+from brew_provenance.check import bind_file
 from brew_provenance.cli import options
 from brew_provenance.errors import InputError, UsageError
 from brew_provenance.policy import GITHUB_ACTIONS_ISSUER, policy_for_repository
@@ -96,7 +98,10 @@ def command(  # noqa: PLR0913 - one parameter an option
     roots = options.load_roots(trusted_root_file, offline=offline)
     basis = Basis(tuple(roots), policy, ", ".join(str(path) for path in bundle_files))
     notes = [finding for root in roots for finding in root.findings]
-    verdict = appraise(question, candidates, Verifier(roots), basis, notes)
+    # The formula in a bottle can be held against what is attested; there is no tap to ask.
+    name, file = question.name, Path(artifact)
+    bind = partial(bind_file, file, name, question.digests) if name is not None and file.exists() else None
+    verdict = appraise(question, candidates, Verifier(roots), basis, notes, bind=bind)
     output.write([verdict])
     sys.exit(verdict.outcome.exit_code)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import brew_provenance
-from brew_provenance.evidence import Evidence
+from brew_provenance.evidence import Evidence, LogEntry
 from brew_provenance.explain import ExplainedStep, explain_assessment, explain_question
 from brew_provenance.findings import Finding
 from brew_provenance.verdict import Assessment, Basis, Outcome, Verdict
@@ -148,12 +148,12 @@ def _evidence(evidence: Evidence) -> _Object:
             {"source": verified.source.value, "time": verified.time.isoformat()}
             for verified in evidence.times
         ],
-        "logEntry": {
-            "kind": evidence.log_entry.kind,
-            "index": evidence.log_entry.index,
-            "logId": evidence.log_entry.log_id,
-        },
+        "logEntry": _log_entry(evidence.log_entry) if evidence.log_entry is not None else None,
     }
+
+
+def _log_entry(entry: LogEntry) -> _Object:
+    return {"kind": entry.kind, "index": entry.index, "logId": entry.log_id, "proven": entry.is_proven}
 
 
 def _finding(finding: Finding) -> _Object:

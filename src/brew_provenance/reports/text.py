@@ -129,7 +129,8 @@ def _accepted(best: Assessment, evidence: Evidence, *, in_full: bool) -> Iterato
             "signed",
             f"{verified.time:%Y-%m-%d %H:%M:%S} UTC, by the {verified.source.value.replace('-', ' ')}",
         )
-    yield _line("log entry", f"{evidence.log_entry.index} in log {evidence.log_entry.log_id[:16]}")
+    if (entry := evidence.log_entry) is not None:
+        yield _line("log entry", f"{entry.index} in log {entry.log_id[:16]}")
     if best.build is not None:
         yield from _built(best, best.build, f"{claims.source_repository_uri}")
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 import pygit2
-from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag
+from pygit2.enums import DeltaStatus, DiffOption, FileMode, ObjectType, RepositoryOpenFlag
 
 from brew_provenance import strictjson
 from brew_provenance.errors import InputError, NothingMatchedError, UsageError
@@ -46,6 +47,17 @@ _GITHUB = re.compile(r"(?:https://|git@|ssh://git@)github\.com[:/]", re.IGNORECA
 _NAME = re.compile(r"\w[\w@+.-]*", re.ASCII)
 _NEXT_STEP = "report it to the tap, or name another commit"
 _FILES = frozenset({FileMode.BLOB, FileMode.BLOB_EXECUTABLE})
+
+
+@dataclass(frozen=True)
+class FormulaChange:
+    """A formula whose file differs between two commits."""
+
+    name: str
+    """The name of its file without `.rb`."""
+
+    now: Formula | UnreadableFormula | None
+    """The formula at the newer one; None where it is not there."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,89 @@ class GitTap:
         """The commit that is read, in full."""
         return str(self._commit.id)
 
+    @property
+    def repository(self) -> pygit2.Repository:
+        """The repository that is read."""
+        return self._repository
+
+    def at(self, commit: pygit2.Commit) -> GitTap:
+        """Return the same tap at another commit of its repository."""
+        other: GitTap = copy(self)
+        for name in ("_files", "_links", "_aliases", "_aliases_of", "_renames", "_migrations", "_root"):
+            other.__dict__.pop(name, None)
+        other._commit, other._unreadable = commit, {}
+        return other
+
+    def formulae_since(self, revision: str) -> Iterator[Formula]:
+        """Yield the formulae whose files are new, or not as they were at another commit, without aliases.
+
+        `notes` tells of those that cannot be read. Raises UsageError for what is no commit, and InputError
+        when a commit's folders cannot be read.
+        """
+        for change in self.changes_since(self.at(_resolve(self._repository, self._folder, revision))):
+            if isinstance(change.now, Formula):
+                yield change.now
+            elif change.now is not None:
+                self._note(change.now)
+
+    def changes_since(self, older: GitTap | None) -> Iterator[FormulaChange]:
+        """Yield the formulae whose files differ from an older commit's; all of them when that is None.
+
+        Their aliases are left out. Raises InputError when a commit's folders cannot be read.
+        """
+        files = self._files if older is None else self._changed_files(older)
+        for name in sorted(files):
+            file = files[name]
+            yield FormulaChange(name, self._read_file(name, file) if file is not None else None)
+
+    def _changed_files(self, older: GitTap) -> Mapping[str, _File | None]:
+        """Return the files of formulae that are not as they were, by name; None for one that is gone."""
+        folder = self._formula_folder
+        if folder is None or folder != older._formula_folder:
+            ours, theirs = self._files, older._files
+            return {
+                name: ours.get(name)
+                for name in ours.keys() | theirs.keys()
+                if name not in ours or name not in theirs or ours[name].entry != theirs[name].entry
+            }
+        changed: dict[str, _File | None] = {}
+        for path, entry in self._changed_entries(folder, older):
+            if not path.endswith(".rb") or any(part.startswith(".") for part in path.split("/")):
+                continue
+            file = _File(f"{folder}/{path}", entry) if entry is not None else None
+            name = PurePosixPath(path).name.removesuffix(".rb")
+            known = changed.get(name)
+            if file is None:
+                changed.setdefault(name, None)
+            elif known is None or _rank(file) < _rank(known):
+                changed[name] = file
+        # A formula that is gone from one folder can still be in another.
+        return {name: file if file is not None else self._files.get(name) for name, file in changed.items()}
+
+    def _changed_entries(self, folder: str, older: GitTap) -> Iterator[tuple[str, _Entry | None]]:
+        """Yield path and entry of what differs in a folder; None for what is gone. libgit2 compares."""
+        ours, theirs = self._root[folder].id, older._root[folder].id
+        if ours == theirs:
+            return
+        for tree in (ours, theirs):
+            self._tree(f"{folder}/", tree)
+        try:
+            found = (
+                self._repository[theirs]
+                .peel(pygit2.Tree)
+                .diff_to_tree(self._repository[ours].peel(pygit2.Tree), DiffOption.SKIP_BINARY_CHECK, 0, 0)
+            )
+            for number, delta in enumerate(found.deltas):
+                if number >= MAX_ENTRIES:
+                    raise self._unusable(f"{folder}/", f"more than {MAX_ENTRIES:,} files that changed")
+                path = delta.new_file.raw_path.decode("utf-8", "replace")
+                if delta.status == DeltaStatus.DELETED:
+                    yield path, None
+                else:
+                    yield path, _Entry(delta.new_file.mode, delta.new_file.id)
+        except (KeyError, pygit2.GitError) as error:
+            raise self._unusable(f"{folder}/", str(error)) from error
+
     def formula(self, full_name: str) -> Formula:
         """Return the formula `user/repo/name`; aliases and old names lead to it, as they do in brew.
 
@@ -138,7 +233,7 @@ class GitTap:
             if isinstance(entry, Formula):
                 yield entry
             else:
-                self._unreadable[f"{entry.path} cannot be read: {entry.why}"] = None
+                self._note(entry)
 
     def entries(self) -> Iterator[Formula | UnreadableFormula]:
         """Yield every formula, in the order of their names; what cannot be read stops nothing.
@@ -174,6 +269,9 @@ class GitTap:
         except FormulaError as error:
             return NoSuchFile(f"{path}: {error}")
 
+    def _note(self, formula: UnreadableFormula) -> None:
+        self._unreadable[f"{formula.path} cannot be read: {formula.why}"] = None
+
     def _follow(self, full_name: str, name: str) -> str:
         """Return the name of the formula that brew takes: aliases first, and files last (`formulary.rb`)."""
         if name in self._links:
@@ -197,9 +295,14 @@ class GitTap:
                 files[name] = file
         return files
 
+    @property
+    def _formula_folder(self) -> str | None:
+        """The folder in which brew looks for formulae; None for the top."""
+        return next((name for name in _FOLDERS if self._is_folder(name)), None)
+
     def _walk(self) -> Iterator[_File]:
         """Yield everything that brew takes for a formula's file: `Pathname.glob` skips what is hidden."""
-        folder = next((name for name in _FOLDERS if self._is_folder(name)), None)
+        folder = self._formula_folder
         top = self._commit.tree_id if folder is None else self._root[folder].id
         pending = [(f"{folder}/" if folder else "", top)]
         count = 0
@@ -267,6 +370,12 @@ class GitTap:
         return document
 
     def _read(self, name: str, file: _File) -> Formula | UnreadableFormula:
+        formula = self._read_file(name, file)
+        if isinstance(formula, UnreadableFormula):
+            return formula
+        return replace(formula, aliases=tuple(self._aliases_of.get(name, ())))
+
+    def _read_file(self, name: str, file: _File) -> Formula | UnreadableFormula:
         path, entry = file
         if _NAME.fullmatch(name) is None or not (path.isascii() and path.isprintable()):
             return UnreadableFormula(path, "its path is not one that a formula can have")
@@ -274,10 +383,9 @@ class GitTap:
             return UnreadableFormula(path, "a symbolic link" if entry.mode == FileMode.LINK else "not a file")
         try:
             source = self._object(entry.id, ObjectType.BLOB, MAX_SOURCE_BYTES)
-            formula = read_formula(source, tap=self._tap, name=name, path=path, commit=self.commit)
+            return read_formula(source, tap=self._tap, name=name, path=path, commit=self.commit)
         except FormulaError as error:
             return UnreadableFormula(path, str(error))
-        return replace(formula, aliases=tuple(self._aliases_of.get(name, ())))
 
     @cached_property
     def _root(self) -> dict[str, _Entry]:

@@ -188,10 +188,13 @@ def test_a_scheduler_that_hangs_is_not_waited_for_without_end(
 ) -> None:
     if not nightly:
         pytest.skip("takes long")
-    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 3)
-    monkeypatch.setattr(cluster_module, "_LOOK_SECONDS", 0.1)
-    error = break_off(cluster, tmp_path / "ledger", partial(cluster.scheduler.send_signal, signal.SIGSTOP))
-    assert error.cause
+
+    def hang() -> None:
+        cluster.scheduler.send_signal(signal.SIGSTOP)
+        monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 3)
+        monkeypatch.setattr(cluster_module, "_LOOK_SECONDS", 0.1)
+
+    assert break_off(cluster, tmp_path / "ledger", hang).cause == "does not answer any more"
 
 
 def test_a_cluster_without_workers_is_not_waited_for_without_end(

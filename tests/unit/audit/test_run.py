@@ -228,7 +228,7 @@ def test_what_a_verdict_rests_on_is_recorded(ledger: Ledger) -> None:
     )
     read = read_bundle(bundle)
     assert isinstance(read, Bundle)
-    assert read.log_entry is not None
+    assert read.logged is not None
     evidence = dict(entry.judgement.evidence or {})
     assert entry.judgement.gives == "build-provenance"
     assert entry.judgement.codes == ("builder-not-bound", "formula-not-bound")
@@ -243,8 +243,8 @@ def test_what_a_verdict_rests_on_is_recorded(ledger: Ledger) -> None:
         "runner": "github-hosted",
         "trigger": "workflow_dispatch",
         "signed": SIGNED_AT.isoformat(),
-        "log": read.log_entry.log_id,
-        "logIndex": read.log_entry.index,
+        "log": read.logged.entry.log_id,
+        "logIndex": read.logged.entry.index,
         "subject": "foo--1.0.x86_64_linux.bottle.tar.gz",
     }
 

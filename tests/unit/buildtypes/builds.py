@@ -20,6 +20,7 @@ from tests.unit.builders import (
 
 from brew_provenance.bottle import BottleFileName, Digest
 from brew_provenance.formula.bottleblock import without_bottle_block
+from brew_provenance.formula.ruby import read_formula
 from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
 from brew_provenance.sandbox.builds import BuildJob
 
@@ -62,12 +63,16 @@ def fixture_build(publisher: ActionsJob, bottle: BottleFileName, **overrides: An
     """Return a job that built a bottle of the fixtures from the formula that they hold now."""
     path = f"Formula/{bottle.formula[0]}/{bottle.formula}.rb"
     formula = (FIXTURES / path).read_bytes()
+    source = read_formula(formula, tap="brew-provenance/fixtures", name=bottle.formula).source
+    assert source is not None
     values: Json = {
         "publisher": publisher,
         "bottle": bottle,
         "formula": formula,
         "packed": without_bottle_block(formula),
         "path": path,
+        "source_url": source.url,
+        "source_sha256": source.sha256,
         **overrides,
     }
     return BuildJob(**values)
@@ -76,11 +81,6 @@ def fixture_build(publisher: ActionsJob, bottle: BottleFileName, **overrides: An
 def make_example() -> Json:
     """Return the example of the specification: a bottle of the fixtures."""
     name = "hello--3.0.1.arm64_sonoma.bottle.tar.gz"
-    job = fixture_build(
-        ActionsJob(event_name="workflow_dispatch"),
-        BottleFileName.parse(name),
-        source_url="https://example.org/hello/hello-3.0.1.tar.gz",
-        source_sha256="724fcb74388afb40cbf5cb01ccf649f08334000282fdd709990f97effbb9b3ed",
-    )
+    job = fixture_build(ActionsJob(event_name="workflow_dispatch"), BottleFileName.parse(name))
     digest = hashlib.sha256((FIXTURES / "bottles" / name).read_bytes()).hexdigest()
     return build_statement([build_subject(name, digest)], job.predicate())

@@ -19,15 +19,20 @@ from pydantic import ValidationError
 from tests.unit.builders import DROP, Json, altered
 from tests.unit.buildtypes.builds import FIXTURES, make_build, make_example
 
+from brew_provenance.actionsapi import Repository, WorkflowJob, WorkflowRun
+from brew_provenance.bottle import BottleFileName, Digest
+from brew_provenance.bottlestatement import build_statement
+from brew_provenance.buildrecord import BuildRecord
 from brew_provenance.buildtypes.bottle import v1
 from brew_provenance.buildtypes.bottle.v1 import BUILD_TYPE, BottleBuild
 from brew_provenance.buildtypes.bottle.v1.rules import FIELDS, check_build, read_build
 from brew_provenance.buildtypes.bottle.v1.schema import build_schema
 from brew_provenance.certificate import Claims
+from brew_provenance.corroborate import BuildJob
 from brew_provenance.explain import _leaves
 from brew_provenance.formula.ruby import read_formula
 from brew_provenance.sandbox.actions import ActionsJob
-from brew_provenance.statement import read_statement
+from brew_provenance.statement import Statement, read_statement
 
 FOLDER = resources.files(v1)
 README = FOLDER.joinpath("README.md").read_text(encoding="utf-8")
@@ -51,7 +56,7 @@ def claims_of(job: ActionsJob) -> Claims:
     from brew_provenance.certificate import EXTENSIONS  # noqa: PLC0415 - the only use
 
     fields = {extension.number: extension.field for extension in EXTENSIONS}
-    values = {fields[number]: value for number, value in job.claims().items()}
+    values: Json = {fields[number]: value for number, value in job.claims().items()}
     return Claims(identity=job.signer_uri, identity_type="uri", **values)
 
 
@@ -59,13 +64,113 @@ def test_the_example_is_what_a_bottle_of_the_fixtures_gives() -> None:
     assert make_example() == EXAMPLE
 
 
+def test_the_example_is_what_attest_makes_of_a_record() -> None:
+    predicate = EXAMPLE["predicate"]
+    build = BottleBuild.from_json(predicate)
+    subject = EXAMPLE["subject"][0]
+    parameters, github, runner = build.parameters, build.github, build.runner
+    assert runner.image is not None
+    source, brew = build.dependency("source"), build.dependency("brew")
+    byproduct = build.run_details.byproducts[0]
+    workflow = build.builder.removeprefix("https://github.com/")
+    repository = workflow.partition("/.github/")[0]
+    run_id, _, attempt = build.invocation.rpartition("/runs/")[2].partition("/attempts/")
+    metadata = build.run_details.metadata
+    assert metadata.started_on is not None
+    record = BuildRecord.model_validate(
+        {
+            "tool": "brew-provenance 0.1.0",
+            "recorded_at": metadata.started_on,
+            "bottle": {
+                "file": subject["name"],
+                "sha256": subject["digest"]["sha256"],
+                "formula": parameters.formula,
+                "version": "3.0.1",
+                "tag": parameters.tag,
+                "rebuild": parameters.rebuild,
+                "json_file": byproduct.name,
+                "json_sha256": byproduct.digest["sha256"],
+            },
+            "tap": {
+                "name": parameters.tap,
+                "remote": f"https://github.com/{repository}",
+                "commit": build.formula_commit,
+            },
+            "formula": {
+                "path": build.formula_path,
+                "blob": build.dependency("formula").digest["gitBlob"],
+                "sha256": build.formula_sha256,
+                "sha256_without_bottle_block": build.packed_formula_sha256,
+                "source": {"url": source.uri, "sha256": source.digest["sha256"]},
+            },
+            "brew": {"version": "7.0.4", "commit": brew.digest["gitCommit"]},
+            "run": {
+                "server": "https://github.com",
+                "repository": repository,
+                "repository_id": github.repository_id,
+                "owner_id": github.repository_owner_id,
+                "workflow_ref": workflow,
+                "ref": parameters.ref,
+                "sha": build.formula_commit,
+                "head_sha": github.head_sha,
+                "event_name": github.event_name,
+                "run_id": run_id,
+                "run_attempt": attempt,
+                "job": "tests",
+            },
+            "runner": {
+                "name": runner.name,
+                "os": runner.os,
+                "arch": runner.arch,
+                "environment": runner.environment,
+                "image_os": runner.image.os,
+                "image_version": runner.image.version,
+            },
+        }
+    )
+    run = WorkflowRun(
+        id=run_id,
+        attempt=attempt,
+        repository=Repository(repository, github.repository_id, github.repository_owner_id, is_private=False),
+        head_sha=github.head_sha,
+        head_branch="feature",
+        event=github.event_name,
+        path=".github/workflows/tests.yml",
+        status="completed",
+        conclusion="success",
+        url=build.invocation,
+        started_at=metadata.started_on,
+    )
+    job = WorkflowJob(
+        id=github.job_id,
+        run_id=run_id,
+        run_attempt=attempt,
+        name="tests",
+        head_sha=github.head_sha,
+        status="completed",
+        conclusion="success",
+        runner_name=runner.name,
+        labels=runner.labels,
+        started_at=metadata.started_on,
+        finished_at=metadata.finished_on,
+        url=build.invocation,
+    )
+    made = build_statement(
+        BottleFileName.parse(subject["name"]),
+        Digest("sha256", subject["digest"]["sha256"]),
+        record,
+        BuildJob(run, job),
+    )
+    assert made == EXAMPLE
+
+
 def test_the_example_holds_against_its_certificate() -> None:
     statement = read_statement(EXAMPLE)
-    assert not hasattr(statement, "code")
-    build = read_build(statement)  # type: ignore[arg-type]
+    assert isinstance(statement, Statement)
+    build = read_build(statement)
     assert isinstance(build, BottleBuild)
     signed = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    assert check_build(build, statement, claims_of(ActionsJob()), signed) == []  # type: ignore[arg-type]
+    assert check_build(build, statement, claims_of(ActionsJob()), signed) == []
 
 
 def test_the_example_pins_the_formula_and_its_source() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from importlib.resources import files
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.builders import (
+    DROP,
     FILE_NAME,
     SHA256,
     SHA512,
@@ -31,6 +33,7 @@ from tests.unit.builders import (
     make_statement_document,
     make_subject,
 )
+from tests.unit.buildtypes.builds import make_build, make_build_document
 
 import brew_provenance
 from brew_provenance.appraise import Candidate, appraise, examine
@@ -282,3 +285,49 @@ def test_the_document_is_ascii_whatever_others_wrote(text: str) -> None:
     examined = render_examination([examine(candidate, FakeVerifier()) for candidate in candidates])
     assert re.fullmatch(r"[ -~\n]+", examined)
     assert json.loads(examined)["attestations"]
+
+
+def test_a_build_is_told_with_its_formula_its_workflow_and_its_runner() -> None:
+    job = make_build()
+    (attestation,) = one(judge(make_candidate("build", make_build_document())))["attestations"]
+    assert attestation["build"] == {
+        "tap": "octo/tap",
+        "ref": "refs/pull/71/merge",
+        "formula": {
+            "commit": job.commit,
+            "path": "Formula/f/foo.rb",
+            "sha256": hashlib.sha256(job.formula).hexdigest(),
+            "sha256WithoutBottleBlock": hashlib.sha256(job.formula).hexdigest(),
+        },
+        "builder": f"{job.publisher.repository_uri}/.github/workflows/tests.yml@refs/pull/71/merge",
+        "invocation": job.run_uri,
+        "event": "pull_request",
+        "runner": {
+            "name": "GitHub Actions 1000000043",
+            "os": "macOS",
+            "arch": "ARM64",
+            "environment": "github-hosted",
+            "labels": ["macos-15"],
+            "image": "macos15 20260301.1.0",
+        },
+    }
+    (plain,) = one(judge(make_candidate()))["attestations"]
+    assert plain["build"] is None
+
+
+def test_documents_with_builds_have_the_form_that_is_published() -> None:
+    runner = ("buildDefinition", "internalParameters", "runner")
+    self_hosted = altered(
+        make_build().predicate(), ((*runner, "image"), DROP), ((*runner, "environment"), "self-hosted")
+    )
+    verdicts = [
+        judge(make_candidate("build", make_build_document(predicate)))
+        for predicate in (make_build().predicate(), self_hosted, altered(self_hosted, ((*runner, "os"), "x")))
+    ]
+    verdicts_schema, examination_schema = (
+        json.loads((files(brew_provenance) / "schemas" / f"{name}-v1.schema.json").read_text("utf-8"))
+        for name in ("verdicts", "examination")
+    )
+    jsonschema.validate(json.loads(render_verdicts(verdicts, explain=True)), verdicts_schema)
+    examined = [examine(make_candidate("build", make_build_document()), FakeVerifier())]
+    jsonschema.validate(json.loads(render_examination(examined)), examination_schema)

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.builders import (
+    DROP,
     OTHER_SHA256,
     SHA256,
     FakeVerifier,
+    Json,
     altered,
     make_basis,
     make_candidate,
@@ -24,10 +26,11 @@ from tests.unit.builders import (
     make_statement_document,
     make_subject,
 )
+from tests.unit.buildtypes.builds import make_build, make_build_document
 
 from brew_provenance.appraise import Candidate, appraise, examine
 from brew_provenance.bundle import read_bundle
-from brew_provenance.findings import Finding
+from brew_provenance.findings import REASONS, Finding
 from brew_provenance.policy import PolicyOrigin
 from brew_provenance.reports.text import printable, render_examination, render_verdicts
 from brew_provenance.subject import Question
@@ -400,3 +403,70 @@ def test_an_examination_says_that_it_is_no_verdict() -> None:
 
 def test_a_question_keeps_its_label() -> None:
     assert "foo 1.1" in render_verdicts([judge(question=make_question())]).splitlines()[0]
+
+
+def judge_build(*codes: str, predicate: Json | None = None) -> Verdict:
+    return appraise(
+        make_question(),
+        [make_candidate("build.json", make_build_document(predicate))],
+        FakeVerifier(),
+        make_basis(),
+        bind=lambda _: [Finding(code, f"about {code}") for code in codes],
+    )
+
+
+def test_a_build_is_shown_with_its_formula_its_workflow_and_its_runner() -> None:
+    job = make_build()
+    lines = [line.strip() for line in render_verdicts([judge_build("formula-bound")]).splitlines()]
+    repository = job.publisher.repository_uri
+    assert f"built from: {repository}/blob/{job.commit}/Formula/f/foo.rb (refs/pull/71/merge)" in lines
+    assert f"built by: {repository}/.github/workflows/tests.yml@refs/pull/71/merge" in lines
+    assert f"built in: {job.run_uri}" in lines
+    machine = "GitHub Actions 1000000043 (macOS ARM64, github-hosted, image macos15 20260301.1.0)"
+    assert f"built on: {machine}" in lines
+    assert "formula: about formula-bound" in lines
+    assert not any(line.startswith("not proved") for line in lines)
+
+
+def test_a_build_says_what_is_not_proved_and_what_is_worth_knowing() -> None:
+    text = render_verdicts([judge_build("formula-commit-not-in-tap", "formula-not-compared")])
+    assert "note: about formula-commit-not-in-tap" in text
+    assert f"not proved: {REASONS['formula-not-compared'].means}" in text
+    assert text.count("not proved") == 1
+
+
+def test_a_runner_without_an_image_has_none() -> None:
+    predicate = altered(
+        make_build().predicate(), (("buildDefinition", "internalParameters", "runner", "image"), DROP)
+    )
+    text = render_verdicts([judge_build("formula-bound", predicate=predicate)])
+    assert "(macOS ARM64, github-hosted)" in text
+
+
+def test_a_build_is_shown_in_full_for_one_bottle_only() -> None:
+    text = render_verdicts([judge_build("formula-bound"), judge_build("formula-bound")])
+    assert "built" not in text.replace("build provenance", "")
+    assert "built by" in render_verdicts([judge_build("formula-bound")] * 2, explain=True)
+
+
+def test_an_explanation_of_a_build_tells_origins_and_rules() -> None:
+    text = render_verdicts([judge_build("formula-bound")], explain=True)
+    assert "[build record] buildDefinition.internalParameters.runner.arch = ARM64 (it is what" in text
+    assert "step 8  formula: passed" in text
+
+
+@pytest.mark.parametrize("text", HOSTILE[:-1])
+def test_nothing_that_a_build_job_wrote_reaches_the_terminal_as_it_came(text: str) -> None:
+    runner = ("buildDefinition", "internalParameters", "runner")
+    predicate = altered(
+        make_build().predicate(),
+        ((*runner, "name"), text),
+        ((*runner, "arch"), text),
+        ((*runner, "image"), {"os": text, "version": text}),
+        ((*runner, "labels"), [text]),
+        (("buildDefinition", "resolvedDependencies", 2, "name"), text),
+        (("runDetails", "byproducts", 0, "name"), text),
+    )
+    shown = render_verdicts([judge_build("formula-bound", predicate=predicate)], explain=True)
+    assert re.fullmatch(r"[ -~\n]+", shown)
+    assert "\nverified  wget" not in shown

@@ -649,7 +649,7 @@ def test_a_commit_that_is_not_at_hand_is_none(commit_id: str, tmp_path: Path) ->
     ],
 )
 def test_a_path_that_leads_to_no_file_is_said_to(path: str, tmp_path: Path) -> None:
-    files = {
+    files: Files = {
         "Formula/foo.rb": FOO,
         "Formula/link.rb": link("foo.rb"),
         "Formula/sub": submodule(),
@@ -689,7 +689,12 @@ def test_what_a_clone_lacks_or_has_damaged_is_not_at_hand(what: str, damaged: bo
     tree = repository[first].peel(pygit2.Tree)
     folder = tree["Formula"]
     assert isinstance(folder, pygit2.Tree)
-    ids = {"commit": first, "tree": tree.id, "folder": folder.id, "blob": folder["foo.rb"].id}
+    ids: dict[str, pygit2.Oid | str] = {
+        "commit": first,
+        "tree": tree.id,
+        "folder": folder.id,
+        "blob": folder["foo.rb"].id,
+    }
     repository.free()
     path = loose_object(tmp_path, ids[what])
     path.chmod(0o644)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import itertools
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from brew_provenance.sandbox.github.runs import WorkflowJob, WorkflowRun, Workfl
 from brew_provenance.sandbox.wire import encode_bytes, encode_json
 
 RUNS_FILE: Final = "runs.json"
+LOCK_FILE: Final = ".lock"
 
 _MAX_RUNS_BYTES = 64 * 1024 * 1024
 _MAX_FILE_BYTES = 2 * MAX_BUNDLE_BYTES
@@ -154,6 +157,22 @@ def save_runs(folder: Path, runs: WorkflowRuns, now: datetime) -> None:
         for run, jobs in runs.all
     ]
     write_whole(folder / RUNS_FILE, json.dumps(document, default=_encode_time, indent=1).encode())
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep a folder from other processes, and other worlds of this one, until the context ends.
+
+    Raises InputError when one of them has it, and OSError.
+    """
+    with (folder / LOCK_FILE).open("wb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                str(folder), "another sandbox is using it", "wait for that one, or give another folder"
+            ) from error
+        yield
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -14,6 +14,14 @@ from brew_provenance.sandbox.github.runs import WorkflowJob, WorkflowRun
 from brew_provenance.sandbox.wire import JsonObject
 
 PULL_REQUEST: Final = "pull_request"
+STEP_FILES: Final[Mapping[str, str]] = {
+    "env": "GITHUB_ENV",
+    "output": "GITHUB_OUTPUT",
+    "path": "GITHUB_PATH",
+    "step-summary.md": "GITHUB_STEP_SUMMARY",
+}
+"""The files that steps write to, and the variables that name them."""
+
 _FIRST_JOB: Final = 48_300_000_001
 _PUBLISHER = "GitHub Actions 3"
 
@@ -157,8 +165,7 @@ class Rehearsal:
             "GITHUB_EVENT_NAME": job.event_name,
             "GITHUB_EVENT_PATH": str(folder / "event.json"),
             "GITHUB_JOB": self.key,
-            "GITHUB_OUTPUT": str(folder / "output"),
-            "GITHUB_STEP_SUMMARY": str(folder / "step-summary.md"),
+            **{name: str(folder / file) for file, name in STEP_FILES.items()},
             "GITHUB_REF": job.ref,
             "GITHUB_REF_NAME": _short(job.ref),
             "GITHUB_REF_TYPE": "tag" if job.ref.startswith("refs/tags/") else "branch",

@@ -36,11 +36,17 @@ from brew_provenance.sandbox.instance import LogVersion, VirtualSigstore
 from brew_provenance.sandbox.services.authority import CertificateService
 from brew_provenance.sandbox.services.baddays import BadDay
 from brew_provenance.sandbox.services.formulae import PREFIX, FormulaService
-from brew_provenance.sandbox.services.keeping import KeptAttestations, load_runs, save_runs, write_whole
+from brew_provenance.sandbox.services.keeping import (
+    KeptAttestations,
+    load_runs,
+    lock_folder,
+    save_runs,
+    write_whole,
+)
 from brew_provenance.sandbox.services.oidc import REQUEST_PATH, TokenIssuer
 from brew_provenance.sandbox.services.registry import BottleRegistry
 from brew_provenance.sandbox.services.rekor import LogService
-from brew_provenance.sandbox.services.runner import Rehearsal
+from brew_provenance.sandbox.services.runner import STEP_FILES, Rehearsal
 from brew_provenance.sandbox.services.service import Form, Service
 from brew_provenance.sandbox.services.timestamping import PATH as TIMESTAMP_PATH
 from brew_provenance.sandbox.services.timestamping import TimestampService
@@ -263,7 +269,10 @@ class World:
         answers = replace(options.github, tokens={**options.github.tokens, self.token: grant})
         service = AttestationService(store, answers, clock=options.clock)
         runs = load_runs(options.state) if options.state else WorkflowRuns()
-        runs.put(self.rehearsal.run(self.now), self.rehearsal.jobs(self.now - timedelta(seconds=1)))
+        known = runs.find(int(job.run_id), int(job.run_attempt))
+        # A run that goes on in this world, as after something went wrong in the last, began in that one.
+        start = known.started_at if known else self.now - timedelta(seconds=1)
+        runs.put(self.rehearsal.run(start), self.rehearsal.jobs(start))
         service.backend.runs = runs
         return service
 
@@ -275,8 +284,7 @@ class World:
             "trusted-root.json": encode_json(self.trusted_root) + b"\n",
             **({FORMULA_KEY: self.formulae.public_key} if self.options.formulae else {}),
             "event.json": json.dumps(self.rehearsal.event(), indent=1).encode(),
-            "output": b"",
-            "step-summary.md": b"",
+            **dict.fromkeys(STEP_FILES, b""),
         }
         for name, content in files.items():
             write_whole(folder / name, content)
@@ -288,7 +296,8 @@ class World:
 def serve_world(options: WorldOptions | None = None) -> Iterator[World]:
     """Serve a world on free ports of loopback until the context ends.
 
-    Raises InputError for files that cannot be used, and UsageError without the extra `sandbox`.
+    Raises InputError for files that cannot be used, also where another world uses the same state, and
+    UsageError without the extra `sandbox`.
     """
     options = options or WorldOptions()
     with ExitStack() as stack:
@@ -299,6 +308,7 @@ def serve_world(options: WorldOptions | None = None) -> Iterator[World]:
             options = replace(options, state=folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock_folder(folder))
             world = World(options, folder)
             world.start(stack)
         except OSError as error:

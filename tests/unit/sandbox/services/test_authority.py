@@ -20,6 +20,10 @@ from tests.unit.sandbox.services.conftest import Client
 from brew_provenance.certificate import Claims
 from brew_provenance.sandbox.actions import ActionsJob
 from brew_provenance.sandbox.ca import name_claim
+from brew_provenance.sandbox.instance import VirtualSigstore
+from brew_provenance.sandbox.services.authority import CertificateService
+from brew_provenance.sandbox.services.oidc import TokenIssuer
+from brew_provenance.sandbox.serving import serve
 
 PATH = "/api/v2/signingCert"
 
@@ -201,3 +205,21 @@ def test_it_says_whose_tokens_it_takes(client: Client) -> None:
     [issuer] = client.get("ca", "/api/v2/configuration").json()["issuers"]
     assert issuer["issuerUrl"] == "https://token.actions.githubusercontent.com"
     assert issuer["audience"] == "sigstore"
+
+
+def test_a_token_is_good_again_and_again_until_it_expires(
+    key: ec.EllipticCurvePrivateKey, session: requests.Session
+) -> None:
+    # As with Fulcio, which remembers no token: whoever has one has the identity for five minutes.
+    now = [1_800_000_000.0]
+    issuer = TokenIssuer(ActionsJob(), "secret", clock=lambda: now[0])
+    authority = CertificateService(VirtualSigstore(), issuer, clock=lambda: now[0])
+    headers = {"Authorization": f"Bearer {issuer.issue('sigstore')}"}
+    body = {"certificateSigningRequest": encode(make_request(key))}
+    with serve(authority.service.app) as server:
+        statuses = []
+        for seconds in (0, 299, 1, 1):
+            now[0] += seconds
+            response = session.post(server.url + PATH, json=body, headers=headers, timeout=30)
+            statuses.append(response.status_code)
+    assert statuses == [200, 200, 401, 401]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 from tests.unit.sandbox.services.conftest import Client
+from tests.unit.sandbox.services.test_rekor import V1, dsse
 
 from brew_provenance.errors import UsageError
 from brew_provenance.sandbox.services import baddays
@@ -94,8 +95,6 @@ def test_a_429_says_when_to_come_again(client: Client) -> None:
 
 
 def test_a_conflict_of_the_log_comes_after_the_deed_and_says_where(client: Client) -> None:
-    from tests.unit.sandbox.services.test_rekor import V1, dsse  # noqa: PLC0415 - beside its own tests
-
     world = client.world
     signer: Signer = world.sigstore.signer(world.rehearsal.job, world.now)
     world.bad_day("log=409:1")

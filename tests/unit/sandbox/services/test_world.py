@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
-import os
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ import requests
 from tests.unit.builders import SHA256
 from tests.unit.sandbox.github.conftest import bundle_for
 from tests.unit.sandbox.services.conftest import Client
+from tests.unit.sandbox.services.test_rekor import dsse
 
 from brew_provenance.errors import InputError
 from brew_provenance.sandbox.actions import ActionsJob
+from brew_provenance.sandbox.github.runs import WorkflowRuns
 from brew_provenance.sandbox.services.baddays import BadDay
 from brew_provenance.sandbox.services.runner import Rehearsal
 from brew_provenance.sandbox.services.world import World, WorldOptions, serve_world
@@ -44,7 +47,7 @@ def test_the_environment_is_a_jobs(world: World, client: Client) -> None:
     assert "SANDBOX_FORMULA_KEY" not in found
     event = json.loads(Path(found["GITHUB_EVENT_PATH"]).read_bytes())
     assert event["repository"]["full_name"] == REPOSITORY
-    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+    for name in ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STEP_SUMMARY"):
         assert Path(found[name]).read_bytes() == b""
     assert Path(found["RUNNER_TEMP"]).is_dir()
     assert json.loads(Path(found["SANDBOX_TRUST_CONFIG"]).read_bytes()) == world.trust_config
@@ -133,8 +136,6 @@ def test_what_was_published_is_there_in_the_next_world(tmp_path: Path, session: 
         body = {"bundle": json.loads(bundle_for(SHA256))}
         assert client.post("github", f"/repos/{REPOSITORY}/attestations", json=body, headers=mine).ok
         signer = world.sigstore.signer(world.rehearsal.job, world.now)
-        from tests.unit.sandbox.services.test_rekor import dsse  # noqa: PLC0415 - beside its own tests
-
         proposal = dsse(signer)
         assert client.post("log", "/api/v1/log/entries", json=proposal).status_code == 201
         run = client.get("github", f"/repos/{REPOSITORY}/actions/runs/{world.rehearsal.job.run_id}").json()
@@ -152,7 +153,17 @@ def test_what_was_published_is_there_in_the_next_world(tmp_path: Path, session: 
         jobs = client.get("github", f"{path}/{ActionsJob().run_id}/jobs").json()["jobs"]
         assert {job["conclusion"] for job in jobs} == {"success"}
         assert client.get("github", f"{path}/6").json()["status"] == "in_progress"
-        world.github.backend.runs = type(world.github.runs)()
+        started = client.get("github", f"{path}/6").json()["run_started_at"]
+
+    now = world.options.clock() + 3600
+    with serve_world(WorldOptions(Rehearsal(job), state=state, clock=lambda: now)) as world:
+        client = Client(world, session)
+        run = client.get("github", f"{path}/6").json()
+        assert (run["run_started_at"], run["status"]) == (started, "in_progress")
+        built, _ = client.get("github", f"{path}/6/jobs").json()["jobs"]
+        assert built["started_at"] == started
+        assert datetime.fromisoformat(built["completed_at"]).timestamp() == int(now)
+        world.github.backend.runs = WorkflowRuns()
     assert json.loads((state / "runs.json").read_bytes()) == []
 
 
@@ -165,10 +176,19 @@ def test_a_state_that_cannot_be_used_is_said(tmp_path: Path) -> None:
         pass
 
 
-def test_a_state_that_is_deleted_meanwhile_keeps_nothing(tmp_path: Path) -> None:
-    import shutil  # noqa: PLC0415
+def test_a_state_is_one_worlds_at_a_time(tmp_path: Path) -> None:
+    options = WorldOptions(state=tmp_path)
+    with (
+        serve_world(options),
+        pytest.raises(InputError, match="another sandbox is using it"),
+        serve_world(options),
+    ):
+        pass
+    with serve_world(options) as world:
+        assert world.folder == tmp_path
 
+
+def test_a_state_that_is_deleted_meanwhile_keeps_nothing(tmp_path: Path) -> None:
     with serve_world(WorldOptions(state=tmp_path / "state")):
         shutil.rmtree(tmp_path / "state")
     assert not (tmp_path / "state").exists()
-    assert os.environ

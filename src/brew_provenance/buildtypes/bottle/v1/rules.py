@@ -175,8 +175,8 @@ def check_build(
     """
     return [
         *_check_subject(build, statement),
-        *_check_repository(build, claims),
         *_check_formula(build),
+        *_check_repository(build, claims),
         *_check_runners(build),
         *_check_run(build, claims),
         *_check_times(build, signed),

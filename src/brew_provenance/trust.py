@@ -9,13 +9,14 @@ never change whom we trust. Any other root must be named by the user, and is nam
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from brew_provenance import strictjson
 from brew_provenance.errors import TrustError
@@ -118,6 +119,29 @@ def public_good_root(
     if due:
         state.mark(now, succeeded=True)
     return TrustedRoot("public-good", current, built_in=True)
+
+
+def is_public_good(root: TrustedRoot) -> bool:
+    """Whether a root names a certificate authority of Sigstore's public-good instance, by its certificates.
+
+    What the root calls itself, and whom it names as the subject, says nothing.
+    """
+    if root.built_in:
+        return True
+    return not _authorities(root.raw).isdisjoint(_authorities(distributed_file(_TARGET)))
+
+
+def _authorities(raw: bytes) -> set[bytes]:
+    """Return the certificates of a root's certificate authorities; none of what is no trusted root."""
+    try:
+        document: Any = strictjson.loads(raw, MAX_ROOT_BYTES)
+        return {
+            base64.b64decode(certificate["rawBytes"])
+            for authority in document["certificateAuthorities"]
+            for certificate in authority["certChain"]["certificates"]
+        }
+    except (ValueError, KeyError, TypeError):
+        return set()
 
 
 def distributed_file(name: str) -> bytes:

@@ -44,6 +44,7 @@ _ALARMS: Final = {
     "signer-changed": "A workflow signed the formula's bottle that had signed none in the older run.",
     "source-changed": "The formula's bottle is attested from another source repository or ref.",
     "runner-class-changed": "The formula's bottle was attested on another class of runner.",
+    "formula-commit-unreachable": "The tap's branch does not lead to the commit a bottle was built from.",
 }
 _PLAIN: Final = {
     "signer-varied": "Another workflow signed the formula's bottle, one that had signed others before.",
@@ -139,6 +140,7 @@ def compare_runs(
         new_ledger.entries(new_run.id),
         signers=signers(old_ledger.entries(old_run.id)),
         held=flag_day is not None and _is_from(new_run, flag_day),
+        lost=_unreachable(new_ledger, new_run) - _unreachable(old_ledger, old_run),
     )
     return Comparison(old_run, new_run, flag_day, tuple(changes))
 
@@ -149,14 +151,22 @@ def signers(entries: Iterable[Entry]) -> frozenset[str]:
 
 
 def compare(
-    old: Iterable[Entry], new: Iterable[Entry], *, signers: Collection[str], held: bool = False
+    old: Iterable[Entry],
+    new: Iterable[Entry],
+    *,
+    signers: Collection[str],
+    held: bool = False,
+    lost: Collection[str] = (),
 ) -> Iterator[Change]:
     """Yield what changed from `old` to `new`, both in the order of their formulae's names.
 
     Changes of one bottle come in the order of the table.
 
-    `signers` are those of the older run; `held` says that bottles which appeared are held to a flag day.
+    `signers` are those of the older run; `held` says that bottles which appeared are held to a flag day;
+    `lost` are formula commits that the tap's branch did not lead to in the newer run, and of which the older
+    one does not say so.
     """
+    rules = _Rules(signers, held, lost)
     sided = merge(
         ((entry.formula, 0, entry) for entry in old),
         ((entry.formula, 1, entry) for entry in new),
@@ -166,26 +176,40 @@ def compare(
         sides: tuple[list[Entry], list[Entry]] = ([], [])
         for _, side, entry in group:
             sides[side].append(entry)
-        yield from _of_formula(*sides, signers, held=held)
+        yield from _of_formula(*sides, rules)
 
 
-def _of_formula(
-    old: Sequence[Entry], new: Sequence[Entry], signers: Collection[str], *, held: bool
-) -> Iterator[Change]:
+@dataclass(frozen=True)
+class _Rules:
+    signers: Collection[str]
+    held: bool
+    lost: Collection[str]
+
+
+def _of_formula(old: Sequence[Entry], new: Sequence[Entry], rules: _Rules) -> Iterator[Change]:
     before, after = ({_identity(entry): entry for entry in side} for side in (old, new))
     with_provenance = [entry for entry in old if _worth(entry) == _PROVENANCE]
+    # A formula can have thousands of bottles, when its history is audited.
+    by_digest: dict[str, list[Entry]] = {}
+    by_tag: dict[str, Entry] = {}
+    for older in old:
+        by_digest.setdefault(older.sha256, []).append(older)
+    for older in with_provenance:
+        by_tag.setdefault(older.tag, older)
     for identity, entry in after.items():
         found: list[Change] = []
         if identity in before:
             found += _of_same_name(before[identity], entry)
         else:
             found += _of_new_name(entry, had_provenance=bool(with_provenance))
-        if not any(_is_same(older, entry) for older in old):
-            found += _appeared(entry, held=held)
-        found += _gone(old, entry)
+        same_digest = by_digest.get(entry.sha256, [])
+        if not any(older.file_name in {None, entry.file_name} for older in same_digest):
+            found += _appeared(entry, held=rules.held)
+        found += _gone(same_digest, entry)
         if _worth(entry) == _PROVENANCE and with_provenance:
-            same_tag = (older for older in with_provenance if older.tag == entry.tag)
-            found += _continued(next(same_tag, with_provenance[0]), entry, signers)
+            found += _continued(by_tag.get(entry.tag, with_provenance[0]), entry, rules.signers)
+        if (commit := _claim(entry, "formula_commit")) in rules.lost:
+            found.append(Change("formula-commit-unreachable", entry, None, commit))
         yield from sorted(found, key=lambda change: _ORDER[change.code])
     for identity, entry in before.items():
         if identity not in after:
@@ -221,15 +245,10 @@ def _appeared(entry: Entry, *, held: bool) -> Iterator[Change]:
 
 
 def _gone(old: Sequence[Entry], new: Entry) -> Iterator[Change]:
-    """Compare what the store had for a digest; what it did not answer in whole shows nothing."""
+    """Compare what the store had for one digest; what it did not answer in whole shows nothing."""
     if new.judgement.bundles is None:
         return
-    had = {
-        bundle: None
-        for older in old
-        if older.sha256 == new.sha256
-        for bundle in older.judgement.bundles or ()
-    }
+    had = {bundle: None for older in old for bundle in older.judgement.bundles or ()}
     gone = [bundle for bundle in had if bundle not in new.judgement.bundles]
     if gone:
         left = f"{len(gone)} of {len(had)} gone: {', '.join(bundle[:16] for bundle in gone[:3])}"
@@ -264,10 +283,6 @@ def _identity(entry: Entry) -> str:
     return entry.file_name or f"{entry.tag} {entry.sha256}"
 
 
-def _is_same(older: Entry, entry: Entry) -> bool:
-    return older.sha256 == entry.sha256 and older.file_name in {None, entry.file_name}
-
-
 def _state(entry: Entry) -> str:
     judgement = entry.judgement
     why = judgement.gives or ", ".join(judgement.codes)
@@ -276,6 +291,10 @@ def _state(entry: Entry) -> str:
 
 def _claim(entry: Entry, name: str) -> str:
     return str((entry.judgement.evidence or {}).get(name))
+
+
+def _unreachable(ledger: Ledger, run: Run) -> frozenset[str]:
+    return frozenset(commit for commit, reachable in ledger.commits(run.id).items() if not reachable)
 
 
 def _is_from(run: Run, day: date) -> bool:

@@ -195,6 +195,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         if not done.bottles and not (since or (part and (history or offered.bottles))):
             cause = "publishes no such bottle"
             raise NothingMatchedError(tap, cause, "name another tap, formula or tag")
+        walked += _look_for_commits(source, ledger, number)
         notes = (*source.notes, *walked, *done.notes, *(root.note for root in roots if root.note))
         ledger.finish(number, notes)
         # Where a report has no room for notes they are told beside it.
@@ -362,6 +363,22 @@ def _repository(source: Tap, since: str | None, *, history: bool) -> GitTap | No
     if not isinstance(source, GitTap):
         raise UsageError(option, f"{source.name} has no commits", "give a clone of the tap with --tap-dir")
     return source
+
+
+def _look_for_commits(source: Tap, ledger: Ledger, run: int) -> tuple[str, ...]:
+    """Record which attested formula commits the tap's branch leads to, where its repository is at hand."""
+    commits = ledger.attested_commits(run) if history_of(source) is not None else []
+    if not commits:
+        return ()
+    from brew_provenance.taps.git import GitTap  # noqa: PLC0415 - loads libgit2
+    from brew_provenance.taps.gitline import GitLine  # noqa: PLC0415 - as above
+
+    found = GitLine(source).leads_to(commits) if isinstance(source, GitTap) else {}
+    with ledger.transaction():
+        ledger.record_commits(run, found)
+    lost = sum(not reachable for reachable in found.values())
+    note = f"the branch does not lead to {lost:,} of {len(found):,} commits that bottles were built from"
+    return (note,) if lost else ()
 
 
 def _run_before(ledger: Ledger, run: Run) -> Run:

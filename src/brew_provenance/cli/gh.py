@@ -128,6 +128,7 @@ def attestation() -> None:
 @click.option("--source-digest", metavar="SHA", help="The source at this commit.")
 @click.option("--deny-self-hosted-runners", "deny_self_hosted", is_flag=True)
 @click.option("--custom-trusted-root", "custom_root", type=options.PATH, metavar="FILE")
+@click.option("--no-public-good", is_flag=True, help="None that Sigstore's public-good instance issued.")
 @click.option("--digest-alg", "-d", type=click.Choice(["sha256", "sha512"]), default="sha256")
 @click.option("--limit", "-L", type=click.IntRange(1, 1000), default=30, hidden=True)
 @click.option("--hostname", metavar="HOST", help="github.com, the one host there is here.")
@@ -156,6 +157,7 @@ def verify(  # noqa: PLR0913 - one parameter a flag of gh's
     hostname: str | None,
     output_format: str | None,
     deny_self_hosted: bool,
+    no_public_good: bool,
 ) -> None:
     """Verify FILE's attestations. Exits with 0 when one holds, and with 1 otherwise, as gh does."""
     _check_host(hostname)
@@ -183,7 +185,9 @@ def verify(  # noqa: PLR0913 - one parameter a flag of gh's
         candidates: Sequence[Candidate] = options.read_candidates(bundle_file)
     else:
         candidates = _look_up(setting, account, repository, digest, predicate_type)
-    roots = options.load_roots(custom_root or setting.trusted_root_file, offline=setting.offline)
+    roots = options.load_roots(
+        custom_root or setting.trusted_root_file, offline=setting.offline, no_public_good=no_public_good
+    )
     accepted, problems = judge(
         candidates,
         Verifier(roots),

@@ -16,6 +16,7 @@ from brew_provenance.verify import Verifier
 @click.command("inspect")
 @click.argument("bundle", type=options.PATH)
 @options.trusted_root
+@options.no_public_good
 @options.offline
 @options.output_format("text", "json")
 @options.output
@@ -25,6 +26,7 @@ def command(
     output_format: str,
     output_file: Path | None,
     *,
+    no_public_good: bool,
     offline: bool,
 ) -> None:
     """Show what the bundles in BUNDLE say, and who says it. This is no verdict.
@@ -33,7 +35,8 @@ def command(
     artifact, is not judged. Exits with 0 when the file could be read, whatever stands in it.
     """
     candidates = options.read_candidates(bundle)
-    verifier = Verifier(options.load_roots(trusted_root_file, offline=offline))
+    roots = options.load_roots(trusted_root_file, offline=offline, no_public_good=no_public_good)
+    verifier = Verifier(roots)
     assessments = [examine(candidate, verifier) for candidate in candidates]
     render = json_report.render_examination if output_format == "json" else text_report.render_examination
     options.write_result(render(assessments), output_file)

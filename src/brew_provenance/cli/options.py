@@ -25,7 +25,7 @@ from brew_provenance.host import host_tag
 from brew_provenance.reports import json as json_report
 from brew_provenance.reports import text as text_report
 from brew_provenance.strictjson import MalformedJSONError
-from brew_provenance.trust import TrustedRoot, public_good_root, read_trusted_roots
+from brew_provenance.trust import TrustedRoot, is_public_good, public_good_root, read_trusted_roots
 from brew_provenance.verdict import Verdict
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -38,6 +38,11 @@ trusted_root = click.option(
     type=PATH,
     metavar="FILE",
     help="Trust the roots in FILE (JSON, or JSON lines) instead of Sigstore's public-good one.",
+)
+no_public_good = click.option(
+    "--no-public-good",
+    is_flag=True,
+    help="Do not trust Sigstore's public-good instance, even where the file of --trusted-root does.",
 )
 offline = click.option(
     "--offline", is_flag=True, help="Use no network, not even to refresh the trusted root."
@@ -261,8 +266,21 @@ def style_for(output_file: Path | None, *, no_color: bool) -> Callable[[str, str
     return lambda word, colour: click.style(word, fg=colour, bold=True)
 
 
-def load_roots(trusted_root_file: Path | None, *, offline: bool) -> Sequence[TrustedRoot]:
-    """Return the roots to verify under: those of a file, or the public-good one."""
+def load_roots(
+    trusted_root_file: Path | None, *, offline: bool, no_public_good: bool = False
+) -> Sequence[TrustedRoot]:
+    """Return the roots to verify under: those of a file, or the public-good one.
+
+    With `no_public_good`, only such roots of the file as are of other instances. Raises TrustError, and
+    UsageError when that leaves none.
+    """
+    if no_public_good:
+        given = read_trusted_roots(trusted_root_file) if trusted_root_file is not None else []
+        if others := [root for root in given if not is_public_good(root)]:
+            return others
+        raise UsageError(
+            "--no-public-good", "leaves no root to trust", "give --trusted-root the root of another instance"
+        )
     if trusted_root_file is not None:
         return read_trusted_roots(trusted_root_file)
     return [public_good_root(cache_folder() / "tuf", offline=offline, now=datetime.now(UTC))]

@@ -88,6 +88,7 @@ _OPTIONS = (
     ),
     options.offline,
     options.trusted_root,
+    options.no_public_good,
 )
 
 
@@ -133,6 +134,7 @@ class Choices:
     policy_file: Path | None = None
     offline: bool = False
     trusted_root_file: Path | None = None
+    no_public_good: bool = False
 
 
 class Sources:
@@ -207,8 +209,12 @@ class Sources:
         return own
 
     def roots(self) -> Sequence[TrustedRoot]:
-        """Return the roots to trust. Raises TrustError."""
-        return options.load_roots(self._choices.trusted_root_file, offline=self.offline)
+        """Return the roots to trust. Raises TrustError, and UsageError when the options leave none."""
+        return options.load_roots(
+            self._choices.trusted_root_file,
+            offline=self.offline,
+            no_public_good=self._choices.no_public_good,
+        )
 
     def trust(self) -> Trust:
         """Return the roots to trust, and what verifies with them. Takes as long as to load cryptography."""

@@ -63,6 +63,7 @@ from brew_provenance.verify import Verifier
 )
 @options.offline
 @options.trusted_root
+@options.no_public_good
 @options.for_verdicts
 def command(  # noqa: PLR0913 - one parameter an option
     *,
@@ -78,6 +79,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     trusted_root_file: Path | None,
     output: options.Output,
     deny_self_hosted: bool,
+    no_public_good: bool,
     offline: bool,
 ) -> None:
     """Verify the attestations of ARTIFACT, a file or a digest, that files of bundles hold.
@@ -95,7 +97,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     )
     question = _ask(artifact, subject_name, predicate_type)
     candidates = [candidate for path in bundle_files for candidate in options.read_candidates(path)]
-    roots = options.load_roots(trusted_root_file, offline=offline)
+    roots = options.load_roots(trusted_root_file, offline=offline, no_public_good=no_public_good)
     basis = Basis(tuple(roots), policy, ", ".join(str(path) for path in bundle_files))
     notes = [finding for root in roots for finding in root.findings]
     # The formula in a bottle can be held against what is attested; there is no tap to ask.

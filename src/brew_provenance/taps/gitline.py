@@ -63,7 +63,7 @@ class GitLine:
 
         Raises InputError when a commit cannot be read.
         """
-        walker = self._repository.walk(None, SortMode.TOPOLOGICAL | SortMode.REVERSE)
+        walker = self._repository.walk(None, SortMode.NONE)
         for id_ in line:
             commit = self._commit(id_)
             yield from self._merged(walker, commit)
@@ -92,6 +92,7 @@ class GitLine:
             return
         try:
             walker.reset()
+            walker.sort(SortMode.TOPOLOGICAL | SortMode.REVERSE)
             for parent in commit.parent_ids[1:]:
                 walker.push(parent)
             walker.hide(commit.parent_ids[0])

@@ -13,8 +13,6 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sigstore.errors import Error as SigstoreError
-
 from brew_provenance import strictjson
 from brew_provenance.bottle import Digest
 from brew_provenance.bundle import Bundle
@@ -23,11 +21,11 @@ from brew_provenance.errors import TrustError
 from brew_provenance.evidence import Evidence
 from brew_provenance.findings import Finding
 from brew_provenance.trust import MAX_ROOT_BYTES, TrustedRoot
-from brew_provenance.verify.certificates import issuer_name, profile_fault
+from brew_provenance.verify.certificates import certificate_fault, issuer_name
 from brew_provenance.verify.logged import verify_logged
 from brew_provenance.verify.refusal import Refusal
 from brew_provenance.verify.roots import Instance, read_instance
-from brew_provenance.verify.sigstorepy import SigstorePython, explain
+from brew_provenance.verify.sigstorepy import SigstorePython
 from brew_provenance.verify.timestamped import verify_timestamped
 
 __all__ = ["Verifier"]
@@ -82,7 +80,7 @@ class _Rules(Protocol):
     instance: Instance
 
     def verify(self, bundle: Bundle, certificate: bytes, digests: Sequence[Digest]) -> Evidence:
-        """Return evidence. Raises Refusal, sigstore's errors, and ValueError."""
+        """Return evidence. Raises Refusal, and ValueError for what is malformed."""
 
 
 class _WithLogs:
@@ -129,7 +127,7 @@ def _load(root: TrustedRoot) -> _Rules | None:
         if document.get("tlogs") or document.get("ctlogs") or not instance.timestamp_authorities:
             return None
         return _WithoutLogs(instance)
-    except (SigstoreError, ValueError) as error:
+    except ValueError as error:
         raise TrustError(
             root.name,
             f"not a usable trusted root: {' '.join(str(error).split())[:300]}",
@@ -152,7 +150,7 @@ def _answer(
     except Refusal as refusal:
         return refusal.finding
     except Exception as error:  # noqa: BLE001 - the one place; sigstore leaks ValueErrors
-        return _certificate_fault(certificate) or _explain(error)
+        return certificate_fault(certificate) or _explain(error)
 
 
 def _has_issued(instance: Instance, certificate: bytes) -> bool:
@@ -162,17 +160,7 @@ def _has_issued(instance: Instance, certificate: bytes) -> bool:
         return False
 
 
-def _certificate_fault(der: bytes) -> Finding | None:
-    """Say what is wrong with a certificate on whose account verification may have ended in an error."""
-    try:
-        return profile_fault(load_certificate(der))
-    except ClaimError as error:
-        return Finding("certificate-malformed", str(error))
-
-
 def _explain(error: Exception) -> Finding:
-    if isinstance(error, SigstoreError):
-        return explain(error)
     text = " ".join(" ".join(map(str, error.args)).split())[:300]
     if isinstance(error, ClaimError):
         return Finding("certificate-claims-malformed", text)

@@ -36,6 +36,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from brew_provenance.certificate import ClaimError, load_certificate
 from brew_provenance.findings import Finding
 from brew_provenance.verify.refusal import Refusal
 from brew_provenance.verify.roots import Authority, LogKey
@@ -70,6 +71,14 @@ def profile_fault(certificate: Certificate) -> Finding | None:
     if not isinstance(key, EllipticCurvePublicKey):
         return Finding("certificate-key-unsupported", f"its key is of type {type(key).__name__}")
     return None
+
+
+def certificate_fault(der: bytes) -> Finding | None:
+    """Say what is wrong with a certificate on whose account verification may have ended in an error."""
+    try:
+        return profile_fault(load_certificate(der))
+    except ClaimError as error:
+        return Finding("certificate-malformed", str(error))
 
 
 def issuer_name(certificate: Certificate) -> str:

@@ -24,7 +24,7 @@ from brew_provenance.bundle import Bundle, LoggedEntry
 from brew_provenance.certificate import Claims
 from brew_provenance.evidence import Evidence, TimeSource, VerifiedTime
 from brew_provenance.findings import Finding
-from brew_provenance.verify.certificates import profile_fault
+from brew_provenance.verify.certificates import certificate_fault, profile_fault
 from brew_provenance.verify.log import promised_time
 from brew_provenance.verify.refusal import Refusal
 from brew_provenance.verify.roots import Instance
@@ -92,21 +92,28 @@ class SigstorePython:
     """sigstore-python's verifier for one trusted root."""
 
     def __init__(self, instance: Instance, document: Mapping[str, object]) -> None:
-        """Load the root's JSON. Raises sigstore's errors, and ValueError."""
-        config = ClientTrustConfig.from_json(
-            json.dumps(
-                {
-                    "mediaType": ClientTrustConfig.ClientTrustConfigType.CONFIG_0_1.value,
-                    "trustedRoot": document,
-                    "signingConfig": _NO_SIGNING,
-                }
-            )
-        )
+        """Load the root's JSON. Raises ValueError for what sigstore-python cannot use."""
+        described = {
+            "mediaType": ClientTrustConfig.ClientTrustConfigType.CONFIG_0_1.value,
+            "trustedRoot": document,
+            "signingConfig": _NO_SIGNING,
+        }
         self._instance = instance
-        self._verifier = SigstoreVerifier(trusted_root=config.trusted_root)
+        try:
+            config = ClientTrustConfig.from_json(json.dumps(described))
+            self._verifier = SigstoreVerifier(trusted_root=config.trusted_root)
+        except SigstoreError as error:
+            raise ValueError(str(error)) from error
 
     def verify(self, bundle: Bundle, der: bytes, logged: LoggedEntry, digests: Sequence[Digest]) -> Evidence:
-        """Verify a bundle whose certificate is `der`. Raises Refusal, sigstore's errors, and ValueError."""
+        """Verify a bundle whose certificate is `der`. Raises Refusal, and ValueError, which sigstore leaks."""
+        try:
+            return self._verify(bundle, der, logged, digests)
+        except SigstoreError as error:
+            fault = certificate_fault(der) or _explain(error)
+            raise Refusal(fault.code, fault.detail) from error
+
+    def _verify(self, bundle: Bundle, der: bytes, logged: LoggedEntry, digests: Sequence[Digest]) -> Evidence:
         # As load_certificate does: what cryptography warns of today it will refuse.
         with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
             parsed = SigstoreBundle.from_json(bundle.raw)
@@ -152,7 +159,7 @@ class SigstorePython:
         return times
 
 
-def explain(error: SigstoreError) -> Finding:
+def _explain(error: SigstoreError) -> Finding:
     """Turn what sigstore-python says into a finding."""
     text = " ".join(" ".join(map(str, error.args)).split())[:300]
     code = next((code for pattern, code in _MESSAGES if pattern.search(text)), "verification-failed")

@@ -6,12 +6,22 @@ https://docs.github.com/en/rest/actions/workflow-runs and /rest/actions/workflow
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+    ValidationError,
+)
 
 from brew_provenance import strictjson
 from brew_provenance.errors import BuildSideError
@@ -27,15 +37,24 @@ MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 """One answer; a hundred jobs with their steps take about a megabyte."""
 
 _PER_PAGE = 100
+_REPOSITORY = re.compile(r"[A-Za-z0-9_-]+/(?!\.{1,2}\Z)[A-Za-z0-9._-]+", re.ASCII)
+_NUMBER = re.compile(r"[1-9][0-9]{0,19}", re.ASCII)
 _AGAIN = "run `attest` again; what is done is not done twice"
+_MAY_READ = "give the job `permissions: actions: read`"
+_Id = Annotated[StrictInt, Field(ge=1, lt=10**20)]
+_Text = Annotated[str, StringConstraints(strict=True, max_length=4096)]
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository, by the names that GitHub gives away once only."""
+    """A repository."""
 
     full_name: str
+    """`OWNER/REPO`, in the case that GitHub writes it in."""
+
     id: str
+    """GitHub's number of it, which is never given away again."""
+
     owner_id: str
     is_private: bool
 
@@ -60,7 +79,9 @@ class WorkflowRun:
     """`success`, `failure`, `cancelled` and so on; None while it is under way."""
 
     url: str
-    started_at: datetime
+    """Its page."""
+
+    started_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -71,14 +92,23 @@ class WorkflowJob:
     run_id: str
     run_attempt: str
     name: str
+    """Its name in front of people, which is not its key in the workflow's file."""
+
     head_sha: str
     status: str
+    """`completed`, `in_progress`, `queued` and so on."""
+
     conclusion: str | None
     runner_name: str | None
+    """None where no runner has taken it."""
+
     labels: tuple[str, ...]
-    started_at: datetime
+    """What it asked for in `runs-on`."""
+
+    started_at: datetime | None
     finished_at: datetime | None
     url: str
+    """Its page; empty where it has none."""
 
 
 class _Model(BaseModel):
@@ -86,46 +116,43 @@ class _Model(BaseModel):
 
 
 class _Owner(_Model):
-    id: StrictInt
+    id: _Id
 
 
 class _Repository(_Model):
-    id: StrictInt
-    full_name: StrictStr
-    private: bool
+    id: _Id
+    full_name: _Text
+    private: StrictBool
     owner: _Owner
-
-    def value(self) -> Repository:
-        return Repository(self.full_name, str(self.id), str(self.owner.id), self.private)
 
 
 class _Run(_Model):
-    id: StrictInt
-    run_attempt: StrictInt
+    id: _Id
+    run_attempt: _Id
     repository: _Repository
-    head_sha: StrictStr
-    head_branch: StrictStr | None = None
-    event: StrictStr
-    path: StrictStr
-    status: StrictStr
-    conclusion: StrictStr | None = None
-    html_url: StrictStr
-    run_started_at: AwareDatetime
+    head_sha: _Text
+    head_branch: _Text | None = None
+    event: _Text
+    path: _Text
+    status: _Text
+    conclusion: _Text | None = None
+    html_url: _Text
+    run_started_at: AwareDatetime | None = None
 
 
 class _Job(_Model):
-    id: StrictInt
-    run_id: StrictInt
-    run_attempt: StrictInt
-    name: StrictStr
-    head_sha: StrictStr
-    status: StrictStr
-    conclusion: StrictStr | None = None
-    runner_name: StrictStr | None = None
-    labels: Annotated[tuple[StrictStr, ...], Field(max_length=100)] = ()
-    started_at: AwareDatetime
+    id: _Id
+    run_id: _Id
+    run_attempt: _Id
+    name: _Text
+    head_sha: _Text
+    status: _Text
+    conclusion: _Text | None = None
+    runner_name: _Text | None = None
+    labels: Annotated[tuple[_Text, ...], Field(max_length=100)] = ()
+    started_at: AwareDatetime | None = None
     completed_at: AwareDatetime | None = None
-    html_url: StrictStr | None = None
+    html_url: _Text | None = None
 
 
 class _Jobs(_Model):
@@ -146,25 +173,27 @@ class ActionsAPI:
 
     def repository(self, name: str) -> Repository:
         """Return `OWNER/REPO`. Raises BuildSideError when it cannot be seen."""
-        found = self._get(f"/repos/{_quoted(name)}", _Repository, name, "metadata: read").value()
-        if found.full_name.lower() != name.lower():
-            raise _unexpected(name, f"the API answers with {found.full_name[:100]!r}")
-        return found
+        what = f"the repository {name}"
+        next_step = "look at its name, and give a token that may see it"
+        return self._own(name, self._get(_path(name), _Repository, what, next_step), what)
 
     def run(self, repository: str, run_id: str, attempt: str) -> WorkflowRun:
-        """Return an attempt of a run. Raises BuildSideError when it cannot be seen, or is another one."""
-        path = f"/repos/{_quoted(repository)}/actions/runs/{quote(run_id)}/attempts/{quote(attempt)}"
+        """Return an attempt of a run of `OWNER/REPO`.
+
+        Raises BuildSideError when it cannot be seen, and when the answer is about another one.
+        """
         what = f"run {run_id} of {repository}, attempt {attempt}"
-        found = self._get(path, _Run, what, "actions: read")
+        found = self._get(_path(repository, run_id, attempt), _Run, what, _MAY_READ)
         if (str(found.id), str(found.run_attempt)) != (run_id, attempt):
-            raise _unexpected(what, f"the API answers with run {found.id}, attempt {found.run_attempt}")
+            raise _unexpected(what, f"it is about run {found.id}, attempt {found.run_attempt}")
         return WorkflowRun(
-            str(found.id),
-            str(found.run_attempt),
-            found.repository.value(),
+            run_id,
+            attempt,
+            self._own(repository, found.repository, what),
             found.head_sha,
             found.head_branch,
             found.event,
+            # Some answers name the ref as well; no workflow's file has an at sign in its name.
             found.path.partition("@")[0],
             found.status,
             found.conclusion,
@@ -173,24 +202,35 @@ class ActionsAPI:
         )
 
     def jobs(self, repository: str, run_id: str, attempt: str) -> tuple[WorkflowJob, ...]:
-        """Return all jobs of an attempt. Raises BuildSideError, also for more than MAX_JOBS."""
-        path = f"/repos/{_quoted(repository)}/actions/runs/{quote(run_id)}/attempts/{quote(attempt)}/jobs"
-        what = f"the jobs of run {run_id} of {repository}, attempt {attempt}"
-        found: list[_Job] = []
-        for page in range(1, MAX_JOBS // _PER_PAGE + 1):
-            answer = self._get(f"{path}?per_page={_PER_PAGE}&page={page}", _Jobs, what, "actions: read")
-            found += answer.jobs
-            if len(found) >= answer.total_count or not answer.jobs:
-                break
-        else:
-            raise _unexpected(what, f"more than {MAX_JOBS:,}")
-        if len(found) < answer.total_count:
-            raise _unexpected(what, f"{len(found)} of {answer.total_count} are listed")
-        if any((str(job.run_id), str(job.run_attempt)) != (run_id, attempt) for job in found):
-            raise _unexpected(what, "a job of another run is among them")
-        return tuple(map(_job, found))
+        """Return all jobs of an attempt of a run of `OWNER/REPO`.
 
-    def _get(self, path: str, model: type[_Document], what: str, permission: str) -> _Document:
+        Raises BuildSideError when they cannot be seen, and for an incomplete list or one beyond MAX_JOBS.
+        """
+        what = f"the jobs of run {run_id} of {repository}, attempt {attempt}"
+        path = f"{_path(repository, run_id, attempt)}/jobs?per_page={_PER_PAGE}"
+        found: dict[int, _Job] = {}
+        for page in range(1, MAX_JOBS // _PER_PAGE + 1):
+            answer = self._get(f"{path}&page={page}", _Jobs, what, _MAY_READ)
+            if answer.total_count > MAX_JOBS:
+                raise _unexpected(what, f"it lists more than {MAX_JOBS:,}")
+            found |= {job.id: job for job in answer.jobs}
+            if not answer.jobs or len(found) >= answer.total_count:
+                break
+        if len(found) < answer.total_count:
+            raise _unexpected(what, f"it lists {len(found)} of {answer.total_count}")
+        if any((str(job.run_id), str(job.run_attempt)) != (run_id, attempt) for job in found.values()):
+            raise _unexpected(what, "a job of another run is among them")
+        return tuple(map(_job, found.values()))
+
+    @staticmethod
+    def _own(name: str, found: _Repository, what: str) -> Repository:
+        """Return a repository, if it is the one that was asked for: one that moved has another name."""
+        if found.full_name.lower() != name.lower():
+            raise _unexpected(what, f"it is about the repository {found.full_name[:100]!r}")
+        return Repository(found.full_name, str(found.id), str(found.owner.id), found.private)
+
+    def _get(self, path: str, model: type[_Document], what: str, next_step: str) -> _Document:
+        """Return what the API answers. `next_step` is for an answer that hides it, or says no."""
         headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -205,10 +245,10 @@ class ActionsAPI:
             case 200:
                 pass
             case 401:
-                raise BuildSideError(what, f"{host} refuses the token", "give a token that is valid")
+                raise BuildSideError(what, f"{host} refuses the token", "give the job's own, GITHUB_TOKEN")
             case 403 | 404:
-                cause = f"{host} answers {reply.status}: it does not exist, or the token may not see it"
-                raise BuildSideError(what, cause, f"give the job `permissions: {permission}`")
+                cause = f"{host} answers {reply.status}: it does not exist, or may not be seen"
+                raise BuildSideError(what, cause, next_step)
             case _:
                 raise BuildSideError(what, f"{host} answers {reply.status}", _AGAIN)
         try:
@@ -240,5 +280,17 @@ def _unexpected(what: str, why: str) -> BuildSideError:
     return BuildSideError(what, f"the API's answer is not what was asked for: {why}", _AGAIN)
 
 
-def _quoted(name: str) -> str:
-    return quote(name, safe="/")
+def _path(repository: str, run_id: str | None = None, attempt: str | None = None) -> str:
+    """Return the path of a repository, or of an attempt of a run; nothing else fits into it.
+
+    Raises BuildSideError for what is no name or no number.
+    """
+    if _REPOSITORY.fullmatch(repository) is None:
+        raise BuildSideError(repr(repository[:200]), "not a repository", "name it as OWNER/REPO")
+    path = f"/repos/{repository}"
+    if run_id is None or attempt is None:
+        return path
+    for number in (run_id, attempt):
+        if _NUMBER.fullmatch(number) is None:
+            raise BuildSideError(repr(number[:200]), "not the number of a run", _AGAIN)
+    return f"{path}/actions/runs/{run_id}/attempts/{attempt}"

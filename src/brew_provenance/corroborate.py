@@ -1,8 +1,8 @@
 """A build record held against the bottle and against GitHub's own word about the job. Values only.
 
-The build's scripts ran where the record was written and can have put anything into it. What the Actions
-API says, and the bytes of the bottle, they cannot change. What neither speaks of, such as the image of
-the runner, is believed, and `UNCORROBORATED` says which that is.
+The build's scripts ran where the record was written and can have put anything into it. The bytes of the
+bottle, and what the Actions API says, they cannot change. What neither speaks of is believed, and
+`UNCORROBORATED` says which that is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 from brew_provenance.actionsapi import WorkflowJob, WorkflowRun
 from brew_provenance.bottle import BottleFileName, Digest
 from brew_provenance.buildrecord import BuildRecord
+from brew_provenance.buildtypes.bottle.v1.rules import SELF_HOSTED_LABEL
 from brew_provenance.certificate import ClaimError, WorkflowIdentity
 from brew_provenance.findings import Finding
 
@@ -24,24 +25,33 @@ CLOCKS: Final = timedelta(minutes=5)
 UNCORROBORATED: Final = frozenset(
     {
         "tool",
+        "tap.parents",
+        "tap.branch",
+        "tap.shallow",
+        "formula.path",
+        "formula.blob",
+        "formula.sha256",
+        "formula.source",
         "brew.version",
         "brew.commit",
+        "run.job",
         "runner.os",
         "runner.arch",
         "runner.image_os",
         "runner.image_version",
-        "run.job",
-        "tap.branch",
-        "tap.shallow",
     }
 )
-"""Fields of a record that nothing else speaks of before it is signed; `check` compares some of them later."""
+"""Fields of a record that nothing speaks of before it is signed.
 
-_SELF_HOSTED = "self-hosted"
+The API knows neither a job's key nor the merge commit of a pull request: that this one merges the head of
+the run, and the number of the pull request, are the build job's word. `check` holds the formula's fields
+against the tap, and the system against the bottle's tag. Where a job's labels do not tell, whose runner it
+was is the build job's word too.
+"""
+
+_PULL_REQUEST = "pull_request"
 _SUCCESS = "success"
 _UNDER_WAY = "in_progress"
-# A run in which something else failed can have built this bottle all the same; a cancelled one ended early.
-_ENDED_WELL_ENOUGH: Final = frozenset({None, _SUCCESS, "failure", "neutral", "skipped"})
 
 
 @dataclass(frozen=True)
@@ -52,15 +62,22 @@ class BuildJob:
     job: WorkflowJob
 
 
-def check_record(
-    record: BuildRecord, file_name: BottleFileName, digest: Digest, *, tap: str, json_bytes_sha256: str | None
+def check_record(  # noqa: PLR0913 - what is at hand of the bottle
+    record: BuildRecord,
+    file_name: BottleFileName,
+    digest: Digest,
+    *,
+    tap: str,
+    json_bytes_sha256: str | None,
+    packed_formula_sha256: str | None = None,
 ) -> list[Finding]:
     """Return what keeps a record from being this bottle's; nothing is good.
 
-    `digest` is of the bytes at hand, and `json_bytes_sha256` of the `*.bottle.json` beside them, where
-    there is one still: `brew bottle --merge` takes it away.
+    `digest` is of the bytes at hand, and `packed_formula_sha256` of the formula in them.
+    `json_bytes_sha256` is of the `*.bottle.json` beside them, where there is one still: `brew bottle
+    --merge` takes it away.
     """
-    bottle = record.bottle
+    bottle, formula = record.bottle, record.formula
     found = []
     if bottle.sha256 != digest.value:
         found.append(
@@ -69,22 +86,34 @@ def check_record(
     recorded = (bottle.formula, bottle.version, bottle.tag, bottle.rebuild, bottle.file)
     actual = (file_name.formula, file_name.version, file_name.tag, file_name.rebuild, str(file_name))
     if recorded != actual:
-        found.append(Finding("record-other-bottle", f"{bottle.file} recorded, beside {file_name}"))
-    if json_bytes_sha256 is not None and bottle.json_sha256 != json_bytes_sha256:
-        found.append(Finding("record-json-mismatch", f"{bottle.json_file} is not the one that was recorded"))
-    if bottle.json_file != f"{file_name.formula}--{file_name.version}.{file_name.tag}.bottle.json":
-        found.append(Finding("record-other-bottle", f"{bottle.json_file} recorded for {file_name}"))
+        found.append(Finding("record-other-bottle", f"{_named(recorded)} recorded, beside {_named(actual)}"))
+    # brew leaves the rebuild out of it (`Bottle::Filename#json`).
+    json_file = f"{file_name.formula}--{file_name.version}.{file_name.tag}.bottle.json"
+    if bottle.json_file != json_file:
+        found.append(Finding("record-json-mismatch", f"{bottle.json_file!r} recorded, it is {json_file}"))
+    elif json_bytes_sha256 not in {None, bottle.json_sha256}:
+        found.append(
+            Finding("record-json-mismatch", f"{bottle.json_sha256} recorded, {json_file} is another")
+        )
+    if packed_formula_sha256 not in {None, formula.sha256_without_bottle_block}:
+        detail = f"{formula.sha256_without_bottle_block} recorded, in the bottle is {packed_formula_sha256}"
+        found.append(Finding("record-formula-mismatch", detail))
     if record.tap.name != tap:
-        found.append(Finding("record-other-tap", f"{record.tap.name} recorded, {tap} is attested"))
+        found.append(Finding("record-other-tap", f"{record.tap.name!r} recorded, {tap} is attested"))
     return found
 
 
 def corroborate(
     record: BuildRecord, run: WorkflowRun, jobs: Sequence[WorkflowJob], *, publishing_run: str | None = None
 ) -> BuildJob | list[Finding]:
-    """Return the job that a record is of, or what contradicts it.
+    """Return the job that a record is of, or everything that contradicts it.
 
-    `publishing_run` is the run that attests: a job of that very run may still be under way.
+    `run` is what the API has under the record's numbers in the tap's own repository, and `jobs` are all of
+    that attempt: a record that names another repository is found out by that. `publishing_run` is the
+    run that attests: a job of that very run may be under way still.
+
+    Whether the job succeeded decides. What became of the rest of its run does not: a bottle is as good
+    when another one could not be built, or when the run was cancelled after it.
     """
     findings = [*_check_repository(record, run), *_check_run(record, run), *_check_commit(record)]
     if findings:
@@ -92,112 +121,118 @@ def corroborate(
     job = _find_job(record, jobs)
     if isinstance(job, Finding):
         return [job]
-    if findings := list(_check_job(record, run, job, publishing_run)):
-        return findings
-    return BuildJob(run, job)
+    return list(_check_job(record, run, job, publishing_run)) or BuildJob(run, job)
 
 
 def _check_repository(record: BuildRecord, run: WorkflowRun) -> Iterator[Finding]:
     recorded, repository = record.run, run.repository
     if recorded.repository.lower() != repository.full_name.lower():
-        yield Finding("record-other-repository", f"{recorded.repository} recorded, {repository.full_name}")
-    for what, said, known in (
-        ("repository", recorded.repository_id, repository.id),
-        ("owner", recorded.owner_id, repository.owner_id),
-    ):
-        if said != known:
-            yield Finding("record-repository-id-mismatch", f"{what} {said} recorded, it is {known}")
-    remote = f"{recorded.server}/{recorded.repository}"
+        yield _differs("record-other-repository", recorded.repository, repository.full_name)
+    if recorded.repository_id != repository.id:
+        yield _differs("record-repository-id-mismatch", recorded.repository_id, repository.id)
+    if recorded.owner_id != repository.owner_id:
+        yield _differs("record-owner-id-mismatch", recorded.owner_id, repository.owner_id)
+    remote = f"{recorded.server}/{repository.full_name}"
     if record.tap.remote.lower() != remote.lower():
-        yield Finding("record-other-remote", f"the tap is {record.tap.remote}, the run is of {remote}")
+        yield _differs("record-other-remote", record.tap.remote, remote)
 
 
 def _check_run(record: BuildRecord, run: WorkflowRun) -> Iterator[Finding]:
     recorded = record.run
-    if (recorded.run_id, recorded.run_attempt) != (run.id, run.attempt):
+    number = (recorded.run_id, recorded.run_attempt)
+    if number != (run.id, run.attempt):
+        yield _differs("record-other-run", "/".join(number), f"{run.id}/{run.attempt}")
+    if recorded.event_name != run.event:
+        yield _differs("record-event-mismatch", recorded.event_name, run.event)
+    if recorded.head_sha != run.head_sha:
+        yield _differs("record-head-mismatch", recorded.head_sha, run.head_sha)
+    if not _is_ref_of(recorded.ref, run):
         yield Finding(
-            "record-other-run",
-            f"run {recorded.run_id}, attempt {recorded.run_attempt} recorded; it is {run.id}, {run.attempt}",
+            "record-ref-mismatch", f"{recorded.ref!r} for {run.event!r} at branch {run.head_branch!r}"
         )
     try:
         workflow = WorkflowIdentity.parse(f"{recorded.server}/{recorded.workflow_ref}")
     except ClaimError as error:
         yield Finding("record-workflow-mismatch", str(error))
         return
-    named = (f"{workflow.owner}/{workflow.repository}".lower(), workflow.path)
-    if named != (run.repository.full_name.lower(), run.path):
-        yield Finding("record-workflow-mismatch", f"{recorded.workflow_ref} recorded, it is {run.path}")
-    if recorded.event_name != run.event:
-        yield Finding("record-event-mismatch", f"{recorded.event_name} recorded, it is {run.event}")
-    if recorded.head_sha != run.head_sha:
-        yield Finding("record-head-mismatch", f"{recorded.head_sha} recorded, it is {run.head_sha}")
-    if run.conclusion not in _ENDED_WELL_ENOUGH:
-        yield Finding("record-run-unfit", f"run {run.id} ended as {run.conclusion}")
-    branch = recorded.ref.removeprefix("refs/heads/")
-    if not _is_ref_of(recorded.event_name, recorded.ref):
-        yield Finding("record-ref-mismatch", f"{recorded.ref} is no ref of a {recorded.event_name} run")
-    elif branch not in {recorded.ref, run.head_branch or branch}:
-        yield Finding("record-ref-mismatch", f"{recorded.ref} recorded, it is {run.head_branch}")
+    # A run is of the workflow as it is at its own ref: GITHUB_WORKFLOW_REF ends in GITHUB_REF.
+    named = (f"{workflow.owner}/{workflow.repository}".lower(), workflow.path, workflow.ref)
+    if named != (run.repository.full_name.lower(), run.path, recorded.ref):
+        yield _differs("record-workflow-mismatch", recorded.workflow_ref, f"{run.path}@{recorded.ref}")
 
 
-def _is_ref_of(event: str, ref: str) -> bool:
-    if event == "pull_request":
-        return ref.startswith("refs/pull/") and ref.endswith("/merge")
-    return ref.startswith(("refs/heads/", "refs/tags/")) or event == "merge_group"
+def _is_ref_of(ref: str, run: WorkflowRun) -> bool:
+    """Say whether a ref is one that the run can be for. A pull request's number the API does not always tell."""
+    if run.event == _PULL_REQUEST:
+        number = ref.removeprefix("refs/pull/").removesuffix("/merge")
+        return ref == f"refs/pull/{number}/merge" and number.isascii() and number.isdigit()
+    return ref in {f"refs/heads/{run.head_branch}", f"refs/tags/{run.head_branch}"}
 
 
 def _check_commit(record: BuildRecord) -> Iterator[Finding]:
-    """Hold the tap's commit against the run's: the very commit, or for a pull request its merge."""
+    """Hold the tap's commit against the run's: that very one, or the one that merges a pull request.
+
+    What was checked out for a pull request is a merge commit of GitHub's, which the API does not name.
+    In any other run it is the commit that the run is for, or one that the run made on top of it.
+    """
     run, tap = record.run, record.tap
-    if run.event_name == "pull_request":
-        # The merge commit is GitHub's, and lands nowhere; its second parent is what the run is for.
-        if tap.commit != run.head_sha and run.head_sha not in tap.parents:
-            yield Finding("record-commit-mismatch", f"{tap.commit} does not merge {run.head_sha}")
-        return
-    if run.sha != run.head_sha:
-        yield Finding("record-commit-mismatch", f"{run.sha} recorded, the run is for {run.head_sha}")
-    # A dispatched run builds what is checked out, which may be a commit that it made on top.
-    if tap.commit != run.sha and run.sha not in tap.parents:
-        yield Finding("record-commit-mismatch", f"{tap.commit} neither is {run.sha} nor comes right after it")
+    if run.event_name != _PULL_REQUEST and run.sha != run.head_sha:
+        yield Finding("record-commit-mismatch", f"{run.sha} was checked out, the run is for {run.head_sha}")
+    if tap.commit != run.head_sha and run.head_sha not in tap.parents:
+        yield Finding("record-commit-mismatch", f"{tap.commit} is not {run.head_sha}, nor made on top of it")
 
 
 def _find_job(record: BuildRecord, jobs: Sequence[WorkflowJob]) -> WorkflowJob | Finding:
-    recorded = record.run
+    recorded, runner = record.run, record.runner.name
     if recorded.job_id is not None:
         named = next((job for job in jobs if job.id == recorded.job_id), None)
-        if named is None:
-            return Finding("record-job-unknown", f"the run has no job {recorded.job_id}")
-        return named
-    found = [job for job in jobs if job.runner_name == record.runner.name and _was_running(record, job)]
+        return named or Finding("record-job-unknown", f"the run has no job {recorded.job_id}")
+    # One runner takes job after job; only clocks that disagree make two of them possible.
+    for slack in (timedelta(0), CLOCKS):
+        found = [job for job in jobs if job.runner_name == runner and _was_running(record, job, slack)]
+        if found:
+            break
     if len(found) == 1:
         return found[0]
-    said = f"{len(found)} jobs ran on {record.runner.name!r} at {record.recorded_at.isoformat()}"
-    return Finding("record-job-ambiguous" if found else "record-job-unknown", said)
+    detail = f"{len(found)} jobs ran on {runner!r} at {record.recorded_at.isoformat()}"
+    return Finding("record-job-ambiguous" if found else "record-job-unknown", detail)
 
 
-def _was_running(record: BuildRecord, job: WorkflowJob) -> bool:
-    ended = job.finished_at is None or record.recorded_at <= job.finished_at + CLOCKS
-    return job.started_at - CLOCKS <= record.recorded_at and ended
+def _was_running(record: BuildRecord, job: WorkflowJob, slack: timedelta) -> bool:
+    if job.started_at is None or record.recorded_at < job.started_at - slack:
+        return False
+    return job.finished_at is None or record.recorded_at <= job.finished_at + slack
 
 
 def _check_job(
     record: BuildRecord, run: WorkflowRun, job: WorkflowJob, publishing_run: str | None
 ) -> Iterator[Finding]:
-    if job.runner_name != record.runner.name:
-        yield Finding(
-            "record-runner-mismatch", f"runner {record.runner.name!r} recorded, it is {job.runner_name!r}"
-        )
-    is_self_hosted = _SELF_HOSTED in job.labels
-    if is_self_hosted and record.runner.environment != _SELF_HOSTED:
-        yield Finding(
-            "record-environment-mismatch", f"{record.runner.environment} recorded, labelled {_SELF_HOSTED}"
-        )
-    if not _was_running(record, job):
-        yield Finding(
-            "record-time-mismatch", f"recorded at {record.recorded_at.isoformat()}, not in job {job.id}"
+    runner = record.runner
+    if (job.run_id, job.run_attempt) != (run.id, run.attempt):
+        yield _differs(
+            "record-other-run", f"{run.id}/{run.attempt}", f"job {job.id} of {job.run_id}/{job.run_attempt}"
         )
     if job.head_sha != run.head_sha:
-        yield Finding("record-head-mismatch", f"job {job.id} is for {job.head_sha}, not {run.head_sha}")
-    under_way = job.status == _UNDER_WAY and job.conclusion is None and run.id == publishing_run
-    if job.conclusion != _SUCCESS and not under_way:
-        yield Finding("record-job-unfit", f"job {job.id} {job.conclusion or job.status}")
+        yield _differs("record-head-mismatch", run.head_sha, f"{job.head_sha} in job {job.id}")
+    if job.runner_name != runner.name:
+        yield _differs("record-runner-mismatch", runner.name, job.runner_name)
+    # GitHub's own runners do not answer to that label.
+    is_self_hosted = SELF_HOSTED_LABEL in {label.lower() for label in job.labels}
+    if is_self_hosted and runner.environment != SELF_HOSTED_LABEL:
+        yield _differs("record-environment-mismatch", runner.environment, ", ".join(job.labels))
+    if not _was_running(record, job, CLOCKS):
+        yield Finding(
+            "record-time-mismatch", f"recorded at {record.recorded_at.isoformat()}, not during job {job.id}"
+        )
+    may_go_on = run.id == publishing_run and job.status == _UNDER_WAY and job.conclusion is None
+    if job.conclusion != _SUCCESS and not may_go_on:
+        yield Finding("record-job-unfit", f"job {job.id}: {job.status!r}, conclusion {job.conclusion!r}")
+
+
+def _named(bottle: tuple[object, ...]) -> str:
+    *parts, file = bottle
+    return f"{file!r} ({', '.join(map(str, parts))})"
+
+
+def _differs(code: str, recorded: str, known: str | None) -> Finding:
+    return Finding(code, f"{recorded!r} recorded, it is {known!r}")

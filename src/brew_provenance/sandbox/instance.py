@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
-from cryptography import x509
-
 from brew_provenance.sandbox.actions import ActionsJob
-from brew_provenance.sandbox.bundle import BUNDLE_V03, assemble_bundle, build_message_signature
-from brew_provenance.sandbox.ca import AUTHORITY_LIFETIME, CertificateAuthority, LeafProfile
+from brew_provenance.sandbox.bundle import BUNDLE_V01, BUNDLE_V03, assemble_bundle, build_message_signature
 from brew_provenance.sandbox.ctlog import CertificateLog
 from brew_provenance.sandbox.entries import (
     EntryBody,
     build_dsse_entry,
     build_hashed_entry,
     build_hashed_envelope_entry,
+    build_intoto_entry,
     build_message_entry,
 )
 from brew_provenance.sandbox.envelope import read_signature
+from brew_provenance.sandbox.issuing import Issuing
 from brew_provenance.sandbox.keys import derive_key
 from brew_provenance.sandbox.signer import Signer
 from brew_provenance.sandbox.tlog import TransparencyLog
-from brew_provenance.sandbox.trustroot import (
-    TRUSTED_ROOT_V01,
-    Period,
-    describe_authority,
-    describe_log,
-)
-from brew_provenance.sandbox.tsa import TimestampAuthority
+from brew_provenance.sandbox.trustroot import TRUSTED_ROOT_V01, describe_log
 from brew_provenance.sandbox.wire import JsonObject, encode_json
 
 DEFAULT_EPOCH = datetime(2022, 1, 1, tzinfo=UTC)
 
 LogVersion: TypeAlias = Literal["rekor-v1", "rekor-v2"]
+OlderKind: TypeAlias = Literal["intoto", "promised"]
+"""An entry of kind intoto/0.0.2, or an entry with the log's promise alone, in a bundle of v0.1."""
 
 _EARLIER_ENTRIES = 5
 
 
-class VirtualSigstore:
+class VirtualSigstore(Issuing):
     """A Sigstore instance whose good bundles any Sigstore client accepts with its trusted root.
 
     The same seed and epoch and the same calls give the same bytes. The logs remember what
@@ -49,10 +43,8 @@ class VirtualSigstore:
 
     def __init__(self, seed: str = "brew-provenance", epoch: datetime = DEFAULT_EPOCH) -> None:
         """Set up the instance; everything in its trusted root is valid from `epoch` on."""
-        self.seed = seed
-        self.epoch = epoch
-        self.authority = CertificateAuthority.create(seed, epoch)
         self.certificate_log = CertificateLog(derive_key(seed, "ctlog"))
+        super().__init__(seed, epoch, [self.certificate_log])
         self.rekor_v1 = TransparencyLog(
             derive_key(seed, "rekor v1"),
             host="rekor.sandbox.invalid",
@@ -60,8 +52,6 @@ class VirtualSigstore:
             first_index=121_904_262,
         )
         self.rekor_v2 = TransparencyLog(derive_key(seed, "rekor v2"), host="log2026-1.rekor.sandbox.invalid")
-        self.timestamp_authority = TimestampAuthority.create(seed, epoch)
-        self._serials = itertools.count(1)
         # Proofs in an otherwise empty log would be empty, which no real log's are.
         for log in (self.rekor_v1, self.rekor_v2):
             for number in range(_EARLIER_ENTRIES):
@@ -69,46 +59,22 @@ class VirtualSigstore:
 
     def trusted_root(self) -> JsonObject:
         """Return what a client must trust to accept the instance's bundles."""
-        period = Period(self.epoch, self.epoch + AUTHORITY_LIFETIME)
-        authority, timestamps = self.authority, self.timestamp_authority
+        urls = ("https://fulcio.sandbox.invalid", "https://timestamp.sandbox.invalid")
+        authorities = self.describe_authorities(*urls)
         return {
             "mediaType": TRUSTED_ROOT_V01,
             "tlogs": [
-                describe_log(log.key.public_key(), f"https://{log.host}", period)
+                describe_log(log.key.public_key(), f"https://{log.host}", self.period)
                 for log in (self.rekor_v1, self.rekor_v2)
             ],
-            "certificateAuthorities": [
-                describe_authority(
-                    [authority.intermediate, authority.root],
-                    "https://fulcio.sandbox.invalid",
-                    period,
-                )
-            ],
+            "certificateAuthorities": authorities["certificateAuthorities"],
             "ctlogs": [
-                describe_log(self.certificate_log.key.public_key(), "https://ctfe.sandbox.invalid", period)
-            ],
-            "timestampAuthorities": [
-                describe_authority(
-                    [timestamps.certificate, timestamps.root],
-                    "https://timestamp.sandbox.invalid",
-                    period,
+                describe_log(
+                    self.certificate_log.key.public_key(), "https://ctfe.sandbox.invalid", self.period
                 )
             ],
+            "timestampAuthorities": authorities["timestampAuthorities"],
         }
-
-    def profile(self, job: ActionsJob, at: datetime) -> LeafProfile:
-        """Return what Fulcio would put into the job's certificate."""
-        names = (x509.UniformResourceIdentifier(job.signer_uri),)
-        return LeafProfile(names, job.claims(), at)
-
-    def issue(self, profile: LeafProfile) -> Signer:
-        """Return a fresh key with a certificate of this profile."""
-        key = derive_key(self.seed, f"signer {next(self._serials)}")
-        return Signer(key, self.authority.issue(profile, key.public_key(), [self.certificate_log]))
-
-    def signer(self, job: ActionsJob, at: datetime) -> Signer:
-        """Return a signer for the job, whose certificate is valid for 10 minutes from `at`."""
-        return self.issue(self.profile(job, at))
 
     def attest(  # noqa: PLR0913
         self,
@@ -137,6 +103,30 @@ class VirtualSigstore:
             [self._record(build(envelope, signer.certificate), log, at)],
             timestamps=self._stamp(read_signature(envelope), at) if stamped else (),
             media_type=media_type,
+        )
+
+    def attest_as_before(
+        self,
+        statement: JsonObject,
+        signer: ActionsJob | Signer,
+        *,
+        at: datetime,
+        kind: OlderKind,
+    ) -> JsonObject:
+        """Return the bundle of a statement as clients made it before 2024, of one of the older kinds."""
+        if isinstance(signer, ActionsJob):
+            signer = self.signer(signer, at)
+        envelope = signer.seal(encode_json(statement))
+        is_promised = kind == "promised"
+        build = build_dsse_entry if is_promised else build_intoto_entry
+        entry = self.rekor_v1.record(build(envelope, signer.certificate), at)
+        if is_promised:
+            del entry["inclusionProof"]
+        return assemble_bundle(
+            {"dsseEnvelope": envelope},
+            [signer.certificate],
+            [entry],
+            media_type=BUNDLE_V01 if is_promised else BUNDLE_V03,
         )
 
     def sign_message(  # noqa: PLR0913

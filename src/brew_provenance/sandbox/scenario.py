@@ -19,6 +19,7 @@ from brew_provenance.sandbox.entries import (
 )
 from brew_provenance.sandbox.envelope import read_signature
 from brew_provenance.sandbox.instance import VirtualSigstore
+from brew_provenance.sandbox.private import PrivateSigstore
 from brew_provenance.sandbox.signer import Signer
 from brew_provenance.sandbox.wire import JsonObject, encode_json
 
@@ -36,6 +37,9 @@ class Scenario:
     sigstore: VirtualSigstore = field(default_factory=VirtualSigstore)
     other: VirtualSigstore = field(default_factory=lambda: VirtualSigstore("stranger"))
     """An instance with other keys, which nobody trusts."""
+
+    private: PrivateSigstore = field(default_factory=PrivateSigstore)
+    """An instance without a log, which is trusted as well, by a root of its own."""
 
     job: ActionsJob = field(default_factory=ActionsJob)
     at: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -71,6 +75,18 @@ class Scenario:
     def bundle_v2(self) -> JsonObject:
         """Return the right bundle, with an entry of Rekor v2 and a timestamp."""
         return self.sigstore.attest(self.statement(), self.job, at=self.at, log="rekor-v2")
+
+    def bundle_private(self) -> JsonObject:
+        """Return the right bundle of the instance without a log."""
+        return self.private.attest(self.statement(), self.job, at=self.at)
+
+    def bundle_intoto(self) -> JsonObject:
+        """Return the right bundle, with an entry of kind intoto/0.0.2."""
+        return self.sigstore.attest_as_before(self.statement(), self.job, at=self.at, kind="intoto")
+
+    def bundle_promised(self) -> JsonObject:
+        """Return the right bundle, with the log's promise and without its proof."""
+        return self.sigstore.attest_as_before(self.statement(), self.job, at=self.at, kind="promised")
 
     def good(self) -> bytes:
         """Return the right bundle as JSON."""
@@ -135,26 +151,25 @@ class Forgery:
     """Makes the bundle's JSON for a scenario."""
 
 
-def alter_bundle(edit: Edit) -> Make:
-    """Return a forgery's maker that edits the right bundle after it was made."""
+def alter(right: Callable[[Scenario], JsonObject], edit: Edit) -> Make:
+    """Return a forgery's maker that edits a right bundle after it was made."""
 
     def make(scenario: Scenario) -> bytes:
-        bundle = scenario.bundle()
+        bundle = right(scenario)
         edit(bundle, scenario)
         return encode_json(bundle)
 
     return make
+
+
+def alter_bundle(edit: Edit) -> Make:
+    """Return a forgery's maker that edits the right bundle of Rekor v1."""
+    return alter(Scenario.bundle, edit)
 
 
 def alter_bundle_v2(edit: Edit) -> Make:
-    """Return a forgery's maker that edits the right bundle of Rekor v2 after it was made."""
-
-    def make(scenario: Scenario) -> bytes:
-        bundle = scenario.bundle_v2()
-        edit(bundle, scenario)
-        return encode_json(bundle)
-
-    return make
+    """Return a forgery's maker that edits the right bundle of Rekor v2."""
+    return alter(Scenario.bundle_v2, edit)
 
 
 def alter_statement(edit: Edit) -> Make:

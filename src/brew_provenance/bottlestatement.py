@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -29,9 +30,21 @@ from brew_provenance.buildtypes.bottle.v1 import (
     Runner,
 )
 from brew_provenance.corroborate import BuildJob
+from brew_provenance.errors import BuildSideError
 from brew_provenance.statement import ACTIONS_BUILD, PROVENANCE_V1, STATEMENT_V1
 
 _BREW_REPOSITORY: Final = "git+https://github.com/Homebrew/brew"
+# Between two releases `brew --version` says more, and there is no such tag.
+_RELEASE = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
+
+
+_CLAIMS: Final = frozenset(
+    {
+        *("repository", "repository_id", "repository_owner_id", "ref", "sha", "event_name", "run_id"),
+        *("run_attempt", "workflow_ref", "job_workflow_ref", "runner_environment"),
+    }
+)
+"""What the token of a job of GitHub Actions says, as far as it is attested."""
 
 
 def build_statement(
@@ -44,10 +57,10 @@ def build_statement(
     """Return the Statement that a bottle was built as its record says, by the job that GitHub knows.
 
     For an `all` bottle, `record` and `job` are of one of the bottles that it was made of, and `identical`
-    are those of all of them.
+    are those of all of them. What both GitHub and the record say is taken from GitHub.
     """
-    recorded = record.run
-    repository = f"{recorded.server}/{recorded.repository}"
+    recorded, run = record.run, job.run
+    repository = _repository(record, job)
     build = BottleBuild(
         build_definition=BuildDefinition(
             build_type=BUILD_TYPE,
@@ -61,20 +74,20 @@ def build_statement(
             internal_parameters=InternalParameters(
                 runner=_runner(record.runner, job),
                 github=GitHub(
-                    repository_id=job.run.repository.id,
-                    repository_owner_id=job.run.repository.owner_id,
-                    event_name=job.run.event,
+                    repository_id=run.repository.id,
+                    repository_owner_id=run.repository.owner_id,
+                    event_name=run.event,
                     job_id=job.job.id,
-                    head_sha=job.run.head_sha,
+                    head_sha=run.head_sha,
                 ),
                 identical_bottles=tuple(_identical(*one) for one in identical),
             ),
             resolved_dependencies=tuple(_dependencies(record, repository)),
         ),
         run_details=RunDetails(
-            builder=Builder(id=f"{recorded.server}/{recorded.workflow_ref}"),
+            builder=Builder(id=f"{repository}/{run.path}@{recorded.ref}"),
             metadata=Metadata(
-                invocation_id=_invocation(job, recorded.server),
+                invocation_id=_invocation(record, job),
                 started_on=job.job.started_at,
                 finished_on=job.job.finished_at,
             ),
@@ -93,9 +106,12 @@ def plain_statement(
 ) -> dict[str, Any]:
     """Return the Statement that `actions/attest` makes of the job whose OIDC token has these claims.
 
-    `subjects` are names with their sha256. Raises KeyError for a claim that is missing. Source:
+    `subjects` are names with their sha256. Raises BuildSideError for a claim that is missing. Source:
     actions/toolkit, `packages/attest/src/provenance.ts`.
     """
+    if missing := sorted(_CLAIMS - claims.keys()):
+        cause = f"it does not say {', '.join(missing)}, as those of GitHub Actions do"
+        raise BuildSideError("the identity token", cause, "attest in a job of GitHub Actions")
     repository = f"{server}/{claims['repository']}"
     path = claims["workflow_ref"].removeprefix(f"{claims['repository']}/").partition("@")[0]
     attempt = f"runs/{claims['run_id']}/attempts/{claims['run_attempt']}"
@@ -148,7 +164,7 @@ def _dependencies(record: BuildRecord, repository: str) -> Sequence[ResourceDesc
         ),
     ]
     if brew.commit is not None:
-        at = f"@refs/tags/{brew.version}" if brew.version else ""
+        at = f"@refs/tags/{brew.version}" if brew.version and _RELEASE.fullmatch(brew.version) else ""
         found.append(
             ResourceDescriptor(name=BREW, uri=f"{_BREW_REPOSITORY}{at}", digest={"gitCommit": brew.commit})
         )
@@ -176,11 +192,14 @@ def _runner(runner: RecordedRunner, job: BuildJob) -> Runner:
 def _identical(record: BuildRecord, job: BuildJob) -> IdenticalBottle:
     return IdenticalBottle(
         name=record.bottle.file,
-        invocation_id=_invocation(job, record.run.server),
+        invocation_id=_invocation(record, job),
         runner=_runner(record.runner, job),
     )
 
 
-def _invocation(job: BuildJob, server: str) -> str:
-    run = job.run
-    return f"{server}/{run.repository.full_name}/actions/runs/{run.id}/attempts/{run.attempt}"
+def _repository(record: BuildRecord, job: BuildJob) -> str:
+    return f"{record.run.server}/{job.run.repository.full_name}"
+
+
+def _invocation(record: BuildRecord, job: BuildJob) -> str:
+    return f"{_repository(record, job)}/actions/runs/{job.run.id}/attempts/{job.run.attempt}"

@@ -60,7 +60,7 @@ _MATERIAL_FIELDS = {
 }
 _MESSAGE_FIELDS = {"messageDigest", "signature"}
 _ENVELOPE_FIELDS = {"payload", "payloadType", "signatures"}
-_TIMESTAMP_FIELDS = {"rfc3161Timestamps"}
+_PROOF_FIELDS = {"logIndex", "rootHash", "treeSize", "hashes", "checkpoint"}
 _ENTRY_FIELDS = {
     "logIndex",
     "logId",
@@ -215,16 +215,15 @@ def _snake_case_name(document: object) -> str | None:
 
 
 def _shape(raw: bytes, document: object) -> Bundle:
-    top = _object(document, "the bundle")
+    top = _object(document, "the bundle", None)
     media_type = top.get("mediaType")
     if media_type not in _MEDIA_TYPES:
         raise _ShapeError("bundle-media-type-unknown", f"media type {media_type!r}")
     if "verificationMaterial" not in top:
         raise _ShapeError("verification-material-missing", "verificationMaterial is missing")
-    _only(top, _BUNDLE_FIELDS, "the bundle")
+    top = _object(top, "the bundle", _BUNDLE_FIELDS)
     payload_type, payload, signature = _content(top)
-    material = _object(top["verificationMaterial"], "verificationMaterial")
-    _only(material, _MATERIAL_FIELDS, "verificationMaterial")
+    material = _object(top["verificationMaterial"], "verificationMaterial", _MATERIAL_FIELDS)
     certificate = _signer(material, expects_chain=media_type in _CHAIN_TYPES)
     if certificate is None:
         unsupported = Finding("unsupported-managed-key", "signed with a public key")
@@ -235,7 +234,7 @@ def _shape(raw: bytes, document: object) -> Bundle:
         raise _ShapeError("log-entries-many", f"{len(entries)} log entries")
     logged, fault = None, None
     if entries:
-        logged = _logged(_object(entries[0], "the log entry"))
+        logged = _logged(_object(entries[0], "the log entry", _ENTRY_FIELDS))
         _check_proof(logged, may_lack_it=media_type == _V01, has_timestamps=bool(timestamps))
         if code := _UNSUPPORTED_KINDS.get(logged.entry.kind):
             fault = Finding(code, f"log entry of kind {logged.entry.kind}")
@@ -247,19 +246,19 @@ def _content(top: dict[str, object]) -> tuple[str | None, bytes, bytes]:
     if has_envelope and has_message:
         raise _ShapeError("bundle-content-ambiguous", "dsseEnvelope and messageSignature")
     if has_message:
-        message = _object(top["messageSignature"], "messageSignature")
-        _only(message, _MESSAGE_FIELDS, "messageSignature")
+        message = _object(top["messageSignature"], "messageSignature", _MESSAGE_FIELDS)
         return None, b"", _base64(message.get("signature"), "signature")
     if not has_envelope:
         raise _ShapeError("bundle-content-missing", "neither dsseEnvelope nor messageSignature")
-    envelope = _object(top["dsseEnvelope"], "dsseEnvelope")
-    _only(envelope, _ENVELOPE_FIELDS, "dsseEnvelope")
+    envelope = _object(top["dsseEnvelope"], "dsseEnvelope", _ENVELOPE_FIELDS)
     payload_type = _text(envelope.get("payloadType"), "payloadType")
     payload = _base64(envelope.get("payload"), "payload")
     signatures = _list(envelope.get("signatures"), "signatures")
     if len(signatures) != 1:
         raise _ShapeError("envelope-signatures-many", f"{len(signatures)} signatures")
-    signature = _base64(_object(signatures[0], "the signature").get("sig"), "sig")
+    fields = _object(signatures[0], "the signature", {"sig", "keyid"})
+    _text(fields.get("keyid", ""), "keyid")
+    signature = _base64(fields.get("sig"), "sig")
     if not signature:
         raise _ShapeError("bundle-malformed", "the signature is empty")
     return payload_type, payload, signature
@@ -278,40 +277,43 @@ def _signer(material: dict[str, object], *, expects_chain: bool) -> bytes | None
     if forms != [expected]:
         raise _ShapeError("bundle-malformed", f"this bundle version carries {expected}, found {forms[0]}")
     if not expects_chain:
-        holder: object = material["certificate"]
-    else:
-        chain = _object(material["x509CertificateChain"], "x509CertificateChain")
-        certificates = _list(chain.get("certificates", []), "certificates")
-        if not certificates:
-            raise _ShapeError("certificate-missing", "the certificate chain is empty")
-        holder = certificates[0]
-    leaf = _object(holder, "the certificate")
-    return _base64(leaf.get("rawBytes"), "rawBytes")
+        return _certificate(material["certificate"])
+    chain = _object(material["x509CertificateChain"], "x509CertificateChain", {"certificates"})
+    certificates = _list(chain.get("certificates", []), "certificates")
+    if not certificates:
+        raise _ShapeError("certificate-missing", "the certificate chain is empty")
+    # The others are read for their shape: what a signer's certificate leads to is the trusted root's.
+    leaf, *_others = [_certificate(certificate) for certificate in certificates]
+    return leaf
+
+
+def _certificate(value: object) -> bytes:
+    return _base64(_object(value, "the certificate", {"rawBytes"}).get("rawBytes"), "rawBytes")
 
 
 def _timestamps(material: dict[str, object]) -> tuple[bytes, ...]:
-    data = _object(material.get("timestampVerificationData", {}), "timestampVerificationData")
-    _only(data, _TIMESTAMP_FIELDS, "timestampVerificationData")
+    data = _object(
+        material.get("timestampVerificationData", {}), "timestampVerificationData", {"rfc3161Timestamps"}
+    )
     timestamps = _list(data.get("rfc3161Timestamps", []), "rfc3161Timestamps")
     if len(timestamps) > MAX_TIMESTAMPS:
         raise _ShapeError(
             "timestamps-too-many", f"{len(timestamps)} timestamps, the limit is {MAX_TIMESTAMPS}"
         )
+    name = "signedTimestamp"
     return tuple(
-        _base64(_object(timestamp, "a timestamp").get("signedTimestamp"), "signedTimestamp")
-        for timestamp in timestamps
+        _base64(_object(timestamp, "a timestamp", {name}).get(name), name) for timestamp in timestamps
     )
 
 
 def _logged(fields: dict[str, object]) -> LoggedEntry:
-    _only(fields, _ENTRY_FIELDS, "the log entry")
-    version = _object(fields.get("kindVersion"), "kindVersion")
+    version = _object(fields.get("kindVersion"), "kindVersion", {"kind", "version"})
     kind = f"{version.get('kind')}/{version.get('version')}"
     if kind not in _LOG_KINDS:
         raise _ShapeError("log-entry-version-unknown", f"log entry of kind {kind!r}")
-    key_id = _base64(_object(fields.get("logId"), "logId").get("keyId"), "keyId")
-    promise = _object(fields.get("inclusionPromise", {}), "inclusionPromise")
-    proof = _object(fields.get("inclusionProof", {}), "inclusionProof")
+    key_id = _base64(_object(fields.get("logId"), "logId", {"keyId"}).get("keyId"), "keyId")
+    promise = _object(fields.get("inclusionPromise", {}), "inclusionPromise", {"signedEntryTimestamp"})
+    proof = _object(fields.get("inclusionProof", {}), "inclusionProof", _PROOF_FIELDS)
     return LoggedEntry(
         entry=LogEntry(kind, _number(fields.get("logIndex"), "logIndex"), key_id.hex()),
         body=_base64(fields.get("canonicalizedBody"), "canonicalizedBody"),
@@ -325,7 +327,7 @@ def _proof(fields: dict[str, object]) -> InclusionProof:
     hashes = _list(fields.get("hashes", []), "hashes")
     if len(hashes) > MAX_PROOF_HASHES:
         raise _ShapeError("log-proof-size", f"{len(hashes)} hashes, the limit is {MAX_PROOF_HASHES}")
-    checkpoint = _object(fields.get("checkpoint", {}), "the checkpoint")
+    checkpoint = _object(fields.get("checkpoint", {}), "the checkpoint", {"envelope"})
     return InclusionProof(
         index=_number(fields.get("logIndex"), "logIndex"),
         size=_number(fields.get("treeSize"), "treeSize"),
@@ -345,9 +347,13 @@ def _check_proof(logged: LoggedEntry, *, may_lack_it: bool, has_timestamps: bool
         raise _ShapeError("time-missing", "neither inclusionPromise nor rfc3161Timestamps")
 
 
-def _object(value: object, what: str) -> dict[str, object]:
+def _object(value: object, what: str, known: set[str] | None) -> dict[str, object]:
+    """Return an object's fields, none of which is other than `known`; None for any."""
     if not isinstance(value, dict):
         raise _ShapeError("bundle-malformed", f"{what} is not an object")
+    if known is not None and not known.issuperset(value):
+        unknown = sorted(set(value) - known)
+        raise _ShapeError("bundle-malformed", f"{what} has unknown fields: {', '.join(unknown)[:200]}")
     # ProtoJSON: null stands for a field that is not set.
     if None in value.values():
         return {name: field for name, field in value.items() if field is not None}
@@ -379,9 +385,3 @@ def _base64(value: object, what: str) -> bytes:
         return base64.b64decode(_text(value, what), validate=True)
     except ValueError as error:
         raise _ShapeError("bundle-malformed", f"{what} is not base64: {error}") from error
-
-
-def _only(found: dict[str, object], known: set[str], what: str) -> None:
-    if not known.issuperset(found):
-        unknown = sorted(set(found) - known)
-        raise _ShapeError("bundle-malformed", f"{what} has unknown fields: {', '.join(unknown)[:200]}")

@@ -24,29 +24,19 @@ CLOCKS: Final = timedelta(minutes=5)
 
 UNCORROBORATED: Final = frozenset(
     {
-        "tool",
-        "tap.parents",
-        "tap.branch",
-        "tap.shallow",
-        "formula.path",
-        "formula.blob",
-        "formula.sha256",
-        "formula.source",
-        "brew.version",
-        "brew.commit",
-        "run.job",
-        "runner.os",
-        "runner.arch",
-        "runner.image_os",
-        "runner.image_version",
+        *("tool", "brew.version", "brew.commit", "run.job", "run.sha"),
+        *("tap.commit", "tap.parents", "tap.branch", "tap.shallow"),
+        *("formula.path", "formula.blob", "formula.sha256"),
+        *("formula.source.url", "formula.source.sha256", "formula.source.commit"),
+        *("runner.os", "runner.arch", "runner.image_os", "runner.image_version"),
     }
 )
-"""Fields of a record that nothing speaks of before it is signed.
+"""Fields of a pull request's record in which a lie is not found out before it is signed.
 
-The API knows neither a job's key nor the merge commit of a pull request: that this one merges the head of
-the run, and the number of the pull request, are the build job's word. `check` holds the formula's fields
-against the tap, and the system against the bottle's tag. Where a job's labels do not tell, whose runner it
-was is the build job's word too.
+The API knows no job's key, nor the merge commit that was checked out for a pull request: that this one
+merges the run's head, and the pull request's number, are the build job's word. So is whose runner it was,
+where the job's labels do not tell. `check` holds the formula's fields against the tap, and the system
+against the bottle's tag.
 """
 
 _PULL_REQUEST = "pull_request"
@@ -162,11 +152,13 @@ def _check_run(record: BuildRecord, run: WorkflowRun) -> Iterator[Finding]:
 
 
 def _is_ref_of(ref: str, run: WorkflowRun) -> bool:
-    """Say whether a ref is one that the run can be for. A pull request's number the API does not always tell."""
+    """Say whether the run can be for a ref. Which pull request's it is, the API does not always tell."""
     if run.event == _PULL_REQUEST:
         number = ref.removeprefix("refs/pull/").removesuffix("/merge")
         return ref == f"refs/pull/{number}/merge" and number.isascii() and number.isdigit()
-    return ref in {f"refs/heads/{run.head_branch}", f"refs/tags/{run.head_branch}"}
+    # GitHub calls a tag's name a branch here.
+    branch = run.head_branch
+    return branch is not None and ref in {f"refs/heads/{branch}", f"refs/tags/{branch}"}
 
 
 def _check_commit(record: BuildRecord) -> Iterator[Finding]:

@@ -47,6 +47,11 @@ class Step(Enum):
         """What the step is called in front of people."""
         return _STEP_TITLES[self]
 
+    @property
+    def is_of_verdict(self) -> bool:
+        """Whether it is one of the nine."""
+        return self is not Step.RECORD
+
 
 _STEP_TITLES = {
     Step.BYTES: "bytes of the artifact",
@@ -180,6 +185,7 @@ _TABLE = [
         ("certificate-malformed", "The signing certificate is not a readable X.509 certificate.", _SUSPECT),
         ("certificate-not-leaf", "The certificate in the signer's place is not a code-signing leaf certificate.", _FORGED),
         ("log-entry-missing", "The bundle carries no log entry, and comes from an instance that logs what is signed.", _FORGED),
+        ("log-entry-unexpected", "The bundle carries a log entry, and comes from an instance that keeps no log.", _SUSPECT),
         ("log-entries-many", "The bundle carries more than one transparency log entry.", _SUSPECT),
         ("log-entry-version-unknown", "The log entry is of a kind or version that no Sigstore log writes.", _SUSPECT),
         ("log-proof-missing", "The log entry carries no inclusion proof, which its bundle version requires.", _FORGED),
@@ -408,18 +414,19 @@ _TABLE = [
         Severity.REJECT,
         ("record-digest-mismatch", "The build record is of other bytes than the bottle's.", _RECORD),
         ("record-other-bottle", "The build record beside a bottle is another bottle's.", _RECORD),
-        ("record-json-mismatch", "The *.bottle.json beside the bottle is not the one that was recorded.", _RECORD),
+        ("record-json-mismatch", "The *.bottle.json that was recorded is not the one beside the bottle.", _RECORD),
+        ("record-formula-mismatch", "The recorded formula is not the one that is packed into the bottle.", _RECORD),
         ("record-other-tap", "The build record is of another tap than the one that is attested.", _RECORD),
         ("record-other-remote", "The recorded tap is another repository than the one whose run built it.", _RECORD),
         ("record-other-repository", "The build record names a run of another repository.", _RECORD),
         ("record-repository-id-mismatch", "The build record names the repository by an id that is not its own.", _RECORD),
+        ("record-owner-id-mismatch", "The build record names the repository's owner by an id that is not the owner's.", _RECORD),
         ("record-other-run", "The Actions API describes another run or attempt than the recorded one.", _RECORD),
-        ("record-workflow-mismatch", "The recorded workflow is not the one that the run is of.", _RECORD),
+        ("record-workflow-mismatch", "The recorded workflow, or its ref, is not the one that the run is of.", _RECORD),
         ("record-event-mismatch", "The recorded event is not the one that started the run.", _RECORD),
         ("record-ref-mismatch", "The recorded ref is not one that the run can be for.", _RECORD),
         ("record-head-mismatch", "The run or the job is for another commit than the recorded one.", _RECORD),
         ("record-commit-mismatch", "The formula's commit is not what the run had checked out.", _RECORD),
-        ("record-run-unfit", "The run that built the bottle was cancelled, or did not come to its end.", _RECORD),
         ("record-job-unknown", "The run has no job that can have made the record.", _RECORD),
         ("record-job-ambiguous", "Several jobs of the run can have made the record.", "Hand over the job's number with --job-id when recording, and build again."),
         ("record-job-unfit", "The job that built the bottle did not succeed.", _RECORD),

@@ -82,6 +82,9 @@ class Gives(Enum):
     NOTARISATION = "notarisation"
     """It says that the bottle existed, and was seen, at the verified time."""
 
+    VERIFICATION_SUMMARY = "verification-summary"
+    """Somebody else verified the bottle, and says so; no policy can ask for it."""
+
 
 def _check_repository(value: str) -> str:
     if _REPOSITORY.fullmatch(value) is None:
@@ -98,6 +101,12 @@ def _check_tap(value: str) -> str:
 def _check_builder(value: str) -> str:
     if value != _ANY and _BUILDER.fullmatch(value) is None:
         raise ValueError("not [OWNER/REPO/].github/workflows/FILE")
+    return value
+
+
+def _check_gives(value: Gives) -> Gives:
+    if value is Gives.VERIFICATION_SUMMARY:
+        raise ValueError("a summary is accepted with --vsa-from alone")
     return value
 
 
@@ -132,7 +141,7 @@ class Signer(BaseModel):
     builder_environments: Annotated[tuple[_Runner, ...], Field(min_length=1)] = _RUNNERS
     valid_from: Annotated[AwareDatetime, Strict()] | None = None
     valid_until: Annotated[AwareDatetime, Strict()] | None = None
-    gives: Gives = Gives.BUILD_PROVENANCE
+    gives: Annotated[Gives, AfterValidator(_check_gives)] = Gives.BUILD_PROVENANCE
     subject_naming: SubjectNaming = SubjectNaming.FILE_NAME
 
     def judge(self, evidence: Evidence) -> list[Finding]:

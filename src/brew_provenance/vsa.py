@@ -8,7 +8,7 @@ evidence. The verifier controls every word of it, but for its own name: that is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
@@ -16,11 +16,14 @@ from urllib.parse import quote
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictStr, ValidationError
 from pydantic.alias_generators import to_camel
 
+from brew_provenance.appraise import BundleVerifier, Candidate, examine
 from brew_provenance.certificate import ClaimError, WorkflowIdentity
 from brew_provenance.evidence import Evidence
 from brew_provenance.findings import Finding
-from brew_provenance.policy import GITHUB_ACTIONS_ISSUER
+from brew_provenance.policy import GITHUB_ACTIONS_ISSUER, Gives, Signer
 from brew_provenance.statement import STATEMENT_V1, Statement, Subject, summarise
+from brew_provenance.subject import Question, SubjectNaming, find_subject
+from brew_provenance.verdict import Assessment
 
 VSA_V1: Final = "https://slsa.dev/verification_summary/v1"
 """The predicate type."""
@@ -161,6 +164,56 @@ class Expectation:
     def verifiers(self) -> frozenset[str]:
         """How the verifier may call itself: by its workflow, with its ref or without."""
         return frozenset({str(self.signer), f"{self.signer.repository_uri}/{self.signer.path}"})
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """Bundles of summaries, and the one verifier that is believed."""
+
+    candidates: tuple[Candidate, ...]
+    signer: WorkflowIdentity
+    levels: frozenset[str] = frozenset({BUILD_LEVEL_2})
+
+    def assess(self, question: Question, verifier: BundleVerifier) -> list[Assessment]:
+        """Judge the summaries that speak of a bottle; there are none for what is not a formula's bottle."""
+        bottle = question.bottle
+        if bottle is None:
+            return []
+        resource = package_url(bottle.tap, bottle.formula, bottle.version)
+        expected = Expectation(self.signer, resource, self.levels)
+        digest = bottle.digest.value.encode()
+        return [
+            _assess(candidate, question, verifier, expected)
+            for candidate in self.candidates
+            # What does not even contain the digest speaks of something else, whoever signed it.
+            if not isinstance(candidate.bundle, Finding) and digest in candidate.bundle.payload
+        ]
+
+
+def decides(summarised: Assessment) -> bool:
+    """Say whether a summary decides: the verifier that is believed says that a bottle passed, or failed."""
+    return summarised.accepted or any(fault.code == "vsa-failed" for fault in summarised.faults)
+
+
+def _assess(
+    candidate: Candidate, question: Question, verifier: BundleVerifier, expected: Expectation
+) -> Assessment:
+    found = examine(candidate, verifier)
+    statement, evidence = found.statement, found.evidence
+    if found.faults or statement is None or evidence is None:
+        return found
+    subject = find_subject(statement, question, SubjectNaming.FILE_NAME)
+    if faults := check_summary(evidence, statement, subject, expected):
+        return replace(found, findings=tuple(faults))
+    who = expected.signer
+    signer = Signer(
+        name=f"the verifier {who.path} of {who.owner}/{who.repository}",
+        source_repository=f"{who.owner}/{who.repository}",
+        source_refs=("*",),
+    ).model_copy(update={"gives": Gives.VERIFICATION_SUMMARY})
+    accepted = Finding("vsa-accepted", f"{who} verified {expected.resource}")
+    found_subject = None if isinstance(subject, Finding) else subject
+    return replace(found, findings=(accepted,), signer=signer, subject=found_subject)
 
 
 def check_summary(

@@ -25,11 +25,23 @@ def scenario() -> Scenario:
     return Scenario()
 
 
+def roots_of(scenario: Scenario) -> tuple[TrustedRoot, TrustedRoot]:
+    """The root of the instance with logs, and that of the instance without."""
+    instances = {"virtual": scenario.sigstore.trusted_root(), "private": scenario.private.trusted_root()}
+    first, second = (
+        TrustedRoot(name, json.dumps(root).encode(), built_in=False) for name, root in instances.items()
+    )
+    return first, second
+
+
 @pytest.fixture(scope="session")
 def judge(scenario: Scenario) -> Callable[[bytes], Verdict]:
-    """Judge one bundle as the scenario's verifier, which pins everything that can be pinned."""
+    """Judge one bundle as the scenario's verifier, which pins everything that can be pinned.
+
+    It trusts both instances, as whoever gives the two roots that `gh attestation trusted-root` prints.
+    """
     job = scenario.job
-    root = TrustedRoot("virtual", json.dumps(scenario.sigstore.trusted_root()).encode(), built_in=False)
+    roots = roots_of(scenario)
     signer = Signer(
         name="publish",
         source_repository=job.repository,
@@ -54,8 +66,8 @@ def judge(scenario: Scenario) -> Callable[[bytes], Verdict]:
     )
     digests = hash_stream(io.BytesIO(scenario.artifact))
     question = Question("hello", digests, bottle=bottle)
-    verifier = Verifier([root])
-    basis = Basis((root,), policy, "test")
+    verifier = Verifier(roots)
+    basis = Basis(roots, policy, "test")
 
     def judge_bundle(raw: bytes) -> Verdict:
         return appraise(question, [Candidate("bundle", read_bundle(raw))], verifier, basis)

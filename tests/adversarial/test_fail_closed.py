@@ -37,11 +37,27 @@ STEPS = {
     4: [
         "brew_provenance.verify.Verifier.verify",
         "brew_provenance.verify.Verifier.__init__",
-        "brew_provenance.verify._profile_fault",
-        "brew_provenance.verify.SigstoreBundle.from_json",
-        "brew_provenance.verify.SigstoreVerifier.verify_dsse",
-        "brew_provenance.verify.Claims.from_certificate",
-        "brew_provenance.verify._Instance._times",
+        "brew_provenance.verify.read_instance",
+        "brew_provenance.verify.sigstorepy.profile_fault",
+        "brew_provenance.verify.sigstorepy.SigstoreBundle.from_json",
+        "brew_provenance.verify.sigstorepy.SigstoreVerifier.verify_dsse",
+        "brew_provenance.verify.sigstorepy.Claims.from_certificate",
+        "brew_provenance.verify.sigstorepy.SigstorePython._times",
+        "brew_provenance.verify.roots.Instance.has_issued",
+        "brew_provenance.verify.timestamped.verified_times",
+        "brew_provenance.verify.timestamped.check_leaf",
+        "brew_provenance.verify.timestamped.check_signature",
+        "brew_provenance.verify.timestamps.is_trusted",
+        "brew_provenance.verify.timestamps.is_stamping",
+        "brew_provenance.verify.certificates.profile_fault",
+        "brew_provenance.verify.certificates._validate",
+        "brew_provenance.verify.logged.verified_time",
+        "brew_provenance.verify.logged.check_leaf",
+        "brew_provenance.verify.logged.check_transparency",
+        "brew_provenance.verify.logged.check_proof",
+        "brew_provenance.verify.logged.check_entry",
+        "brew_provenance.verify.logged.check_signature",
+        "brew_provenance.verify.log._check_checkpoint",
         "brew_provenance.cli.options.read_trusted_roots",
     ],
     5: [
@@ -80,17 +96,23 @@ def commands(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> li
     """Commands that exit with 0 as long as nothing is made to fail."""
     assert verify_command.command.name, check_command.command.name
     folder = tmp_path_factory.mktemp("closed")
-    artifact, bundle, root = folder / scenario.name, folder / "bundle.json", folder / "root.json"
+    artifact, root = folder / scenario.name, folder / "root.jsonl"
     artifact.write_bytes(scenario.artifact)
-    bundle.write_bytes(scenario.good())
-    root.write_bytes(encode_json(scenario.sigstore.trusted_root()))
+    makers = {
+        "bundle": scenario.bundle,
+        "private": scenario.bundle_private,
+        "intoto": scenario.bundle_intoto,
+        "promised": scenario.bundle_promised,
+    }
+    for name, make in makers.items():
+        (folder / f"{name}.json").write_bytes(encode_json(make()))
+    trusted = [instance.trusted_root() for instance in (scenario.sigstore, scenario.private)]
+    root.write_bytes(b"".join(encode_json(document) + b"\n" for document in trusted))
     make_kit(folder / "kit", FIXTURES)
     kit_root = folder / "kit" / "trusted_root.jsonl"
     verifying = [
         "verify",
         artifact,
-        "--bundle",
-        bundle,
         "--repo",
         scenario.job.repository,
         "--trusted-root",
@@ -98,7 +120,10 @@ def commands(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> li
     ]
     checking = ["check", "brew-provenance/fixtures/hello", "--tag", "x86_64_linux", "--kit", folder / "kit"]
     return [
-        [str(word) for word in [*verifying, "--offline"]],
+        *(
+            [str(word) for word in [*verifying, "--offline", "--bundle", folder / f"{name}.json"]]
+            for name in makers
+        ),
         [str(word) for word in [*checking, "--trusted-root", kit_root, "--offline"]],
     ]
 

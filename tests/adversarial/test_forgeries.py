@@ -9,7 +9,7 @@ import pytest
 from brew_provenance.findings import REASONS, Severity, Step
 from brew_provenance.sandbox.builds import BuildJob
 from brew_provenance.sandbox.forgery import FORGERIES, Forgery, Scenario
-from brew_provenance.sandbox.wire import encode_json
+from brew_provenance.sandbox.wire import JsonObject, encode_json
 from brew_provenance.verdict import Outcome, Verdict
 
 # Rejections that no forged bundle for one bottle can show, and where they are shown instead.
@@ -24,8 +24,27 @@ SHOWN_ELSEWHERE = {
 }
 
 
-def test_right_bundle_is_accepted(scenario: Scenario, judge: Callable[[bytes], Verdict]) -> None:
-    assert judge(scenario.good()).outcome is Outcome.VERIFIED
+@pytest.mark.parametrize(
+    ("make", "notes"),
+    [
+        (Scenario.bundle, []),
+        (Scenario.bundle_v2, []),
+        (Scenario.bundle_private, ["not-in-a-log"]),
+        (Scenario.bundle_intoto, []),
+        (Scenario.bundle_promised, ["log-promise-only"]),
+    ],
+)
+def test_right_bundle_is_accepted(
+    make: Callable[[Scenario], JsonObject],
+    notes: list[str],
+    scenario: Scenario,
+    judge: Callable[[bytes], Verdict],
+) -> None:
+    verdict = judge(encode_json(make(scenario)))
+
+    assert verdict.outcome is Outcome.VERIFIED
+    assert verdict.best is not None
+    assert [note.code for note in verdict.best.notes] == [*notes, "builder-not-bound", "formula-not-bound"]
 
 
 def test_a_right_attestation_of_the_build_is_accepted(
@@ -58,8 +77,10 @@ def test_there_are_at_least_sixty_kinds_with_as_many_reasons() -> None:
 
 
 def test_every_reason_to_reject_a_bundle_has_a_forgery() -> None:
-    # Steps 1 and 8 are about the bottle, and have their tests where bottles are.
-    of_bundles = {reason for reason in REASONS.values() if reason.step not in {Step.BYTES, Step.FORMULA}}
+    # Steps 1 and 8 are about the bottle, and have their tests where bottles are. Build records come
+    # before any bundle, and theirs are in `test_corroborate`.
+    elsewhere = {Step.BYTES, Step.FORMULA, Step.RECORD}
+    of_bundles = {reason for reason in REASONS.values() if reason.step not in elsewhere}
     rejections = {reason.code for reason in of_bundles if reason.severity is Severity.REJECT}
 
     assert rejections - {forgery.code for forgery in FORGERIES} - set(SHOWN_ELSEWHERE) == set()

@@ -23,6 +23,9 @@ from brew_provenance.verify import Verifier
 
 NPM_PUBLISH = "https://github.com/npm/attestation/tree/main/specs/publish/v0.1"
 BEACON = "sigstore-conformance/extremely-dangerous-public-oidc-beacon"
+SLSA_V02 = "https://slsa.dev/provenance/v0.2"
+GITHUBS_ROOT = "github-instance.trusted_root.json"
+BOTH_ROOTS = "gh-attestation-trusted-root.jsonl"
 DEMO_WHEEL = "github_provenance_demo-0.0.12-py3-none-any"
 
 
@@ -93,7 +96,17 @@ ROWS = [
     # Asked for by type, their statements are v0.1 ones of somebody with an e-mail address.
     *(
         Row(f"js-bundle{version}.json", R, "issuer-not-allowed", predicate_type=NPM_PUBLISH)
-        for version in ("V01-dsse-with-proof", "V02-dsse", "V03-dsse")
+        for version in (
+            "V01-dsse-no-proof",
+            "V01-dsse-with-proof",
+            "V01-full-cert-chain",
+            "V01-intoto-no-proof",
+            "V01-intoto-with-proof",
+            "V02-dsse",
+            "V02-intoto",
+            "V03-dsse",
+            "V03-intoto",
+        )
     ),
     Row("npm-bad-dsse-payload-bundle.json", R, "bundle-malformed"),
     Row("npm-digest-mismatch-provenance-bundle.json", R, "bundle-malformed"),
@@ -165,25 +178,44 @@ ROWS = [
         root="rust-tsa.trusted_root.json",
     ),
     Row("rust-tsa-valid_bundle.json", R, "timestamp-unverified", artifact="a.txt"),
-]
-
-# Kinds that sigstore-python does not read: not judged, and never accepted, until we read them.
-UNSUPPORTED = [
+    # GitHub's own instance, which keeps no log.
+    *(
+        Row(f"gh-{DEMO_WHEEL}-bundle.jsonl", V, None, "actions/attest-demo", f"{DEMO_WHEEL}.whl", root=root)
+        for root in (GITHUBS_ROOT, BOTH_ROOTS)
+    ),
     Row(
         f"gh-{DEMO_WHEEL}-bundle.jsonl",
-        X,
-        "unsupported-github-instance",
+        R,
+        "certificate-untrusted",
         "actions/attest-demo",
         f"{DEMO_WHEEL}.whl",
     ),
-    Row("gh-sigstore-js-2.1.0-bundle-v0.1.json", X, "unsupported-intoto-log-entry", "sigstore/sigstore-js"),
-    Row("gh-sigstore-js-2.1.0-bundle.json", X, "unsupported-intoto-log-entry", "sigstore/sigstore-js"),
     Row(
-        "gh-sigstore-js-2.1.0_with_2_bundles.jsonl", X, "unsupported-intoto-log-entry", "sigstore/sigstore-js"
+        f"gh-{DEMO_WHEEL}-bundle.jsonl",
+        R,
+        "source-repository-not-allowed",
+        "actions/attest",
+        f"{DEMO_WHEEL}.whl",
+        root=GITHUBS_ROOT,
     ),
-    Row("rust-sigstore.js@2.0.0-provenance.json", X, "unsupported-intoto-log-entry", "sigstore/sigstore-js"),
+    # Log entries of kind intoto/0.0.2.
+    *(
+        Row(file, V, None, "sigstore/sigstore-js", root=root)
+        for root in (None, BOTH_ROOTS)
+        for file in (
+            "gh-sigstore-js-2.1.0-bundle-v0.1.json",
+            "gh-sigstore-js-2.1.0-bundle.json",
+            "gh-sigstore-js-2.1.0_with_2_bundles.jsonl",
+            "rust-sigstore.js@2.0.0-provenance.json",
+        )
+    ),
     # Its payload is no statement, so its wrong signature need not be looked at to reject it.
     Row("gh-sigstoreBundle-invalid-signature.json", R, "payload-type-unexpected"),
+    # With the log's promise alone: genuine, and of before certificates said what policies need.
+    *(
+        Row(file, R, "certificate-claim-missing", "sigstore/sigstore-js", predicate_type=SLSA_V02)
+        for file in ("npm-sigstore-provenance.json", "npm-tuf-js-provenance.json", "rust-dsse.json")
+    ),
 ]
 
 
@@ -212,9 +244,7 @@ def _judge(row: Row, data: Path, roots: list[TrustedRoot]) -> Verdict:
     return appraise(question, candidates, Verifier(roots), Basis(tuple(roots), policy, "test"))
 
 
-@pytest.mark.parametrize(
-    "row", [*ROWS, *UNSUPPORTED], ids=lambda row: f"{row.file}-{row.outcome.value}-{row.code}"
-)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.file}-{row.outcome.value}-{row.code}-{row.root}")
 def test_row_is_answered_as_the_readme_says(row: Row, data: Path, public_good: TrustedRoot) -> None:
     roots = read_trusted_roots(data / "roots" / row.root) if row.root else [public_good]
 
@@ -226,14 +256,26 @@ def test_row_is_answered_as_the_readme_says(row: Row, data: Path, public_good: T
 
 
 def test_no_bundle_of_the_folder_is_left_out(data: Path) -> None:
-    assert {row.file for row in [*ROWS, *UNSUPPORTED]} == {path.name for path in (data / "bundles").iterdir()}
+    assert {row.file for row in ROWS} == {path.name for path in (data / "bundles").iterdir()}
 
 
-@pytest.mark.parametrize("row", UNSUPPORTED, ids=lambda row: row.file)
-def test_githubs_roots_beside_the_public_good_one_accept_nothing_more(row: Row, data: Path) -> None:
-    roots = read_trusted_roots(data / "roots" / "gh-attestation-trusted-root.jsonl")
+@pytest.mark.parametrize("row", [row for row in ROWS if row.outcome is V], ids=lambda row: row.file)
+def test_no_bundle_of_one_instance_passes_under_the_others_root(row: Row, data: Path) -> None:
+    public_good, githubs = read_trusted_roots(data / "roots" / BOTH_ROOTS)
+    of_github = row.file.startswith(f"gh-{DEMO_WHEEL}")
+    own, other = (githubs, public_good) if of_github else (public_good, githubs)
 
-    assert _judge(row, data, roots).outcome is row.outcome
+    assert _judge(row, data, [own]).outcome is V
+    for roots in ([own, other], [other, own]):
+        verdict = _judge(row, data, roots)
+        assert verdict.outcome is V
+        assert verdict.best is not None
+        assert verdict.best.evidence is not None
+        assert verdict.best.evidence.trusted_root == own.name
+    refused = _judge(row, data, [other])
+    assert refused.outcome is R
+    codes = {finding.code for assessment in refused.assessments for finding in assessment.faults}
+    assert codes == {"certificate-untrusted"}
 
 
 def test_roots_that_gh_prints_verify_public_good_bundles(data: Path) -> None:
@@ -244,17 +286,26 @@ def test_roots_that_gh_prints_verify_public_good_bundles(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "identity"),
+    ("file", "identity", "kind", "is_proven"),
     [
-        ("js-bundleV01-dsse-with-proof.json", "email"),
-        ("js-bundleV02-dsse.json", "email"),
-        ("js-bundleV03-dsse.json", "email"),
-        ("rust-conda-attestation.json", "uri"),
-        ("rust-happy-path.json", "uri"),
+        ("js-bundleV01-dsse-no-proof.json", "email", "dsse/0.0.1", False),
+        ("js-bundleV01-dsse-with-proof.json", "email", "dsse/0.0.1", True),
+        ("js-bundleV01-full-cert-chain.json", "email", "dsse/0.0.1", False),
+        ("js-bundleV01-intoto-no-proof.json", "email", "intoto/0.0.2", False),
+        ("js-bundleV01-intoto-with-proof.json", "email", "intoto/0.0.2", True),
+        ("js-bundleV02-dsse.json", "email", "dsse/0.0.1", True),
+        ("js-bundleV02-intoto.json", "email", "intoto/0.0.2", True),
+        ("js-bundleV03-dsse.json", "email", "dsse/0.0.1", True),
+        ("js-bundleV03-intoto.json", "email", "intoto/0.0.2", True),
+        ("npm-sigstore-provenance.json", "uri", "intoto/0.0.2", False),
+        ("npm-tuf-js-provenance.json", "uri", "intoto/0.0.2", False),
+        ("rust-conda-attestation.json", "uri", "dsse/0.0.1", True),
+        ("rust-dsse.json", "email", "intoto/0.0.2", False),
+        ("rust-happy-path.json", "uri", "dsse/0.0.1", True),
     ],
 )
 def test_signature_alone_is_good(
-    file: str, identity: str, data: Path, public_good_verifier: Verifier
+    file: str, identity: str, kind: str, is_proven: bool, data: Path, public_good_verifier: Verifier
 ) -> None:
     (bundle,) = read_bundles((data / "bundles" / file).read_bytes())
     assert isinstance(bundle, Bundle)
@@ -263,6 +314,8 @@ def test_signature_alone_is_good(
 
     assert isinstance(evidence, Evidence)
     assert evidence.claims.identity_type == identity
+    assert evidence.log_entry is not None
+    assert (evidence.log_entry.kind, evidence.log_entry.is_proven) == (kind, is_proven)
 
 
 def test_release_attestation_of_githubs_store_does_not_apply(data: Path, public_good: TrustedRoot) -> None:
@@ -275,6 +328,24 @@ def test_release_attestation_of_githubs_store_does_not_apply(data: Path, public_
 
     assert verdict.outcome is U
     assert [f.code for f in verdict.assessments[0].faults] == ["predicate-type-other"]
+
+
+def test_release_attestation_of_githubs_store_is_genuine_and_signed_by_no_workflow(data: Path) -> None:
+    (bundle,) = read_bundles((data / "api" / "gh-download-cli-v2.96.0.jsonl").read_bytes())
+    assert isinstance(bundle, Bundle)
+    roots = read_trusted_roots(data / "roots" / GITHUBS_ROOT)
+
+    evidence = Verifier(roots).verify(bundle, ())
+
+    assert isinstance(evidence, Evidence)
+    assert evidence.claims.identity == "https://dotcom.releases.github.com"
+    release = Question(
+        "a release file",
+        (Digest("sha256", "0" * 64),),
+        predicate_type="https://in-toto.io/attestation/release/v0.2",
+    )
+    basis = Basis(tuple(roots), policy_for_repository("cli/cli"), "test")
+    assert appraise(release, [Candidate("release", bundle)], Verifier(roots), basis).outcome is R
 
 
 def test_predicates_of_both_eras_are_accepted(data: Path, public_good: TrustedRoot) -> None:
@@ -292,15 +363,33 @@ def test_predicates_of_both_eras_are_accepted(data: Path, public_good: TrustedRo
     }
 
 
-def test_github_instances_root_alone_judges_nothing_yet(data: Path) -> None:
-    roots = read_trusted_roots(data / "roots" / "github-instance.trusted_root.json")
-    its_own = UNSUPPORTED[0]
-    public_good = next(row for row in ROWS if row.file.startswith("playwright") and row.outcome is V)
+def test_a_public_good_bundle_without_its_log_entry_never_passes(data: Path) -> None:
+    """Stripped of the entry, it would have the shape of one of GitHub's instance."""
+    row = next(row for row in ROWS if row.file.startswith("playwright") and row.outcome is V)
+    document = json.loads((data / "bundles" / row.file).read_bytes())
+    stamped = json.loads((data / "bundles" / f"gh-{DEMO_WHEEL}-bundle.jsonl").read_bytes())
+    material = document["verificationMaterial"]
+    del material["tlogEntries"]
+    for timestamps in ({}, stamped["verificationMaterial"]["timestampVerificationData"]):
+        material["timestampVerificationData"] = timestamps
+        (bundle,) = read_bundles(json.dumps(document).encode())
+        assert isinstance(bundle, Bundle)
 
-    for row, code in ((its_own, its_own.code), (public_good, "unsupported-trusted-root")):
-        verdict = _judge(row, data, roots)
-        assert verdict.outcome is X
-        assert [finding.code for finding in verdict.assessments[0].faults] == [code]
+        answer = Verifier(read_trusted_roots(data / "roots" / BOTH_ROOTS)).verify(bundle, ())
+
+        assert isinstance(answer, Finding)
+        assert answer.code == "log-entry-missing"
+
+
+def test_an_envelope_that_somebody_else_signed_is_refused(data: Path, public_good_verifier: Verifier) -> None:
+    raw = (data / "bundles" / "gh-sigstoreBundle-invalid-signature.json").read_bytes()
+    (bundle,) = read_bundles(raw)
+    assert isinstance(bundle, Bundle)
+
+    answer = public_good_verifier.verify(bundle, ())
+
+    assert isinstance(answer, Finding)
+    assert answer.code == "log-entry-signature-mismatch"
 
 
 def test_older_public_good_root_still_verifies(data: Path) -> None:

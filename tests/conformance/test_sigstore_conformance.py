@@ -19,12 +19,11 @@ from brew_provenance.verify import Verifier
 CASES = 70
 MUST_FAIL = 49
 
-# Cases that ought to pass and that sigstore-python 4.5.1 does not read, with the reason.
+# Cases that ought to pass and that are not accepted, with the reason.
 KNOWN_REFUSALS = {
-    "intoto-with-custom-trust-root": "unsupported-intoto-log-entry",
     "managed-key-and-trusted-root": "unsupported-managed-key",
     "managed-key-happy-path": "unsupported-managed-key",
-    # The authority's validity is taken to end before its last instant; fixed after that release.
+    # sigstore-python 4.5.1 takes the authority's validity to end before its last instant.
     "trust-root-tsa-validity-end-inclusive": "timestamp-unverified",
 }
 

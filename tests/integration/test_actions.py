@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from brew_provenance.cli.attest import command as attest_command
 from brew_provenance.cli.record import command as record_command
 
 ACTIONS = Path(__file__).resolve().parents[2] / ".github" / "actions"
@@ -115,32 +116,38 @@ def test_attesting_hands_on_what_it_was_given(runner: Runner) -> None:
         TAP="octo/other",
         POLICY="policy.toml",
         TRUST_CONFIG="trust.json",
+        TRUSTED_ROOT="root.json",
         BUNDLES="bundles",
         RESUME="true",
         ALLOW_PRIVATE="true",
         MAX_PER_MINUTE="60",
+        MAX_PER_HOUR="400",
+        WITHOUT_RECORDS="true",
     )
     assert result.returncode == 0
-    assert runner.called == [
-        "attest", "--tap", "octo/other", "--github-api", "https://api.github.com", "--bundles", "bundles",
-        "--policy", "policy.toml", "--trust-config", "trust.json", "--max-per-minute", "60",
-        "--resume", "--allow-private", "--", "bottles",
-    ]  # fmt: skip
+    parsed = attest_command.make_context("attest", runner.called[1:]).params
+    given = {
+        "folder": Path("bottles"),
+        "tap": "octo/other",
+        "policy_file": Path("policy.toml"),
+        "config_file": Path("trust.json"),
+        "trusted_root_file": Path("root.json"),
+        "bundles_folder": Path("bundles"),
+        "api": "https://api.github.com",
+        "resume": True,
+        "allow_private": True,
+        "without_records": True,
+        "max_per_minute": 60,
+        "max_per_hour": 400,
+    }
+    assert parsed == parsed | given
 
 
-@pytest.mark.parametrize(
-    ("repository", "tap"),
-    [
-        ("octo/homebrew-tap", "octo/tap"),
-        ("octo/tap", "octo/tap"),
-        ("Homebrew/homebrew-core", "Homebrew/core"),
-    ],
-)
-def test_the_tap_is_the_repositorys_unless_it_is_said(repository: str, tap: str, runner: Runner) -> None:
-    runner.run("attest-bottles", "Attest", BOTTLES=".", RESUME="false", GITHUB_REPOSITORY=repository)
+def test_attesting_says_nothing_that_it_was_not_given(runner: Runner) -> None:
+    runner.run("attest-bottles", "Attest", BOTTLES=".", RESUME="false", ALLOW_PRIVATE="false")
+    bundles = str(runner.command.with_name("bundles"))
     assert runner.called == [
-        "attest", "--tap", tap, "--github-api", "https://api.github.com",
-        "--bundles", str(runner.command.with_name("bundles")), "--", ".",
+        "attest", "--github-api", "https://api.github.com", "--bundles", bundles, "--", "."
     ]  # fmt: skip
 
 

@@ -240,6 +240,56 @@ def test_a_bottle_whose_name_cannot_be_known_is_unresolved(audit: Run, world: Wo
     assert {finding["code"] for row in rows for finding in row["findings"]} == {"package-version-unknown"}
 
 
+def test_formulae_can_be_limited_to_those_that_changed_since_a_commit(audit: Run, world: World) -> None:
+    world.publish("bar", "foo", broken=b"nonsense")
+    before = str(world.repository.head.target)
+    result = audit("--since", before, "--format", "jsonl")
+    assert (result.code, result.out) == (0, "")
+    commit(
+        world.repository,
+        {
+            "Formula/foo.rb": source("foo", "1.1"),
+            "Formula/qux.rb": source("qux"),
+            "Formula/broken.rb": b"other",
+            "Formula/bar.rb": source("bar"),
+        },
+    )
+    result = audit("--since", before, "--format", "jsonl")
+    assert {name.partition("--")[0] for name in bottles(result)} == {"foo", "qux"}
+    assert "note: Formula/broken.rb cannot be read" in result.err
+    result = audit("--since", before, "--format", "jsonl", "--formula", "foo", "--formula", "bar")
+    assert {name.partition("--")[0] for name in bottles(result)} == {"foo"}
+    assert (
+        json.loads(audit("--since", before, "--format", "json").out)["run"]["selection"] == f"since {before}"
+    )
+
+
+def test_every_bottle_of_the_history_is_audited_and_the_next_time_only_what_is_new(
+    audit: Run, world: World
+) -> None:
+    world.publish("bar", "foo")
+    world.attest("bar", "foo")
+    world.publish("foo", version="1.1")
+    result = audit("--history", "--format", "jsonl")
+    assert result.code == 4
+    outcomes = bottles(result)
+    assert len(outcomes) == 9
+    assert {name for name, outcome in outcomes.items() if outcome == "unattested"} == {
+        f"foo--1.1.{tag}.bottle.tar.gz" for tag in TAGS
+    }
+    before = world.asked()
+    world.attest("foo")
+    world.publish("foo", version="1.2")
+    world.attest("foo")
+    again = audit("--history", "--format", "jsonl")
+    assert len(bottles(again)) == 12
+    assert "3 judged, 1 bundles verified" in again.err
+    assert world.asked() > before
+    limited = audit("--history", "--formula", "bar", "--tag", "sonoma", "--format", "jsonl")
+    assert bottles(limited) == {"bar--1.0.sonoma.bottle.tar.gz": "verified"}
+    assert json.loads(audit("--history", "--format", "json").out)["run"]["selection"] == "history"
+
+
 # What cannot be done
 
 
@@ -254,6 +304,11 @@ def test_a_bottle_whose_name_cannot_be_known_is_unresolved(audit: Run, world: Wo
         (["--shard", "5/4"], "--shard 5/4"),
         (["--shard", "x"], "--shard x"),
         (["--workers", "0"], "0 is not in the range"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "is for --executor dask"),
+        (["--executor", "dask"], "a dask cluster has its own"),
+        (["--since", "0" * 40], "no such commit"),
+        (["--since", "HEAD", "--history"], "say different things"),
+        (["--history", "--formula", "nothing"], "publishes no such bottle"),
         (["--commit", "0" * 40], "no such commit"),
         (["--policy", "missing.toml"], "No such file"),
         (["--ledger", "missing/ledger.sqlite"], "unable to open database file"),
@@ -269,6 +324,21 @@ def test_what_cannot_be_done_exits_with_2_and_says_why(
     result = audit(*arguments)
     assert (result.code, result.out) == (2, "")
     assert said in result.err
+
+
+def test_a_cluster_has_to_be_named_and_to_be_there(run: Run, world: World) -> None:
+    world.publish("foo")
+    where = [argument for argument in world.options if argument not in {"--workers", 1}]
+    result = run("audit", TAP, *where, "--executor", "dask")
+    assert (result.code, "--scheduler ADDRESS" in result.err) == (2, True)
+    result = run("audit", TAP, *where, "--executor", "dask", "--scheduler", "nonsense://x")
+    assert (result.code, "write it as tcp://HOST:8786" in result.err) == (2, True)
+
+
+def test_a_tap_without_commits_has_neither_history_nor_changes(run: Run, kit: Path) -> None:
+    for option in (["--history"], ["--since", "HEAD"]):
+        result = run("audit", "brew-provenance/fixtures", "--kit", kit, "--offline", *option)
+        assert (result.code, "give a clone of the tap with --tap-dir" in result.err) == (2, True)
 
 
 def test_what_is_asked_for_in_vain_leaves_no_ledger(audit: Run, world: World) -> None:

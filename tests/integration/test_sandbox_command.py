@@ -96,6 +96,8 @@ def test_every_reason_is_documented(run: Run) -> None:
     out = run("reasons").out
 
     assert all(f"| `{code}` |" in out for code in REASONS)
+    assert "\n## Step 8: formula\n" in out
+    assert "\n## Build side: build record, before signing\n" in out
 
 
 def test_every_name_that_is_promised_can_be_used() -> None:

@@ -309,10 +309,9 @@ _KEY = ec.generate_private_key(ec.SECP256R1())
 def make_certificate(
     extensions: Mapping[str, bytes] | None = None,
     names: Sequence[x509.GeneralName] | None = None,
-    organisation: str = "example.org",
 ) -> x509.Certificate:
     """Return a self-signed certificate with raw extensions by their object identifiers."""
-    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation)])
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "example.org")])
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -8,11 +8,14 @@ from importlib.resources import files
 
 import jsonschema
 import pytest
-from tests.unit.attesting import BOTTLE, DIGEST, MERGE, build_job, make_record, record_document
+from tests.unit.attesting import BOTTLE, DIGEST, MERGE, RECORDED_AT, build_job, make_record, record_document
+from tests.unit.builders import make_claims
 
 from brew_provenance.bottle import BottleFileName
 from brew_provenance.bottlestatement import build_statement, plain_statement
 from brew_provenance.buildtypes.bottle.v1 import BREW, SOURCE, BottleBuild
+from brew_provenance.buildtypes.bottle.v1.rules import check_build, read_build
+from brew_provenance.errors import BuildSideError
 from brew_provenance.sandbox.actions import ActionsJob, build_subject
 from brew_provenance.sandbox.actions import build_statement as build_plain
 from brew_provenance.statement import Statement, read_statement
@@ -76,7 +79,7 @@ def test_what_is_not_known_is_left_out() -> None:
 def test_a_source_out_of_version_control_is_named_by_its_commit() -> None:
     document = record_document()
     document["formula"]["source"] = {"url": "https://example.org/foo.git", "sha256": None, "commit": "7" * 40}
-    document["brew"]["version"] = None
+    document["brew"]["version"] = "7.0.4-12-gabcdef0"
     made = build_statement(BOTTLE, DIGEST, make_record(document), build_job())
     by_name = {item["name"]: item for item in made["predicate"]["buildDefinition"]["resolvedDependencies"]}
     assert by_name[SOURCE]["digest"] == {"gitCommit": "7" * 40}
@@ -93,6 +96,47 @@ def test_an_all_bottle_names_the_bottles_that_it_was_made_of() -> None:
     (identical,) = definition["internalParameters"]["identicalBottles"]
     assert identical["name"] == str(BOTTLE)
     assert identical["runner"]["name"] == "GitHub Actions 3"
+
+
+def test_what_github_says_is_written_as_github_writes_it() -> None:
+    document = record_document()
+    document["run"]["repository"] = "Octo/Homebrew-Tap"
+    document["run"]["workflow_ref"] = "OCTO/homebrew-tap/.github/workflows/tests.yml@refs/pull/7/merge"
+    record = make_record(document)
+    assert build_statement(BOTTLE, DIGEST, record, build_job(record)) == build_statement(
+        BOTTLE, DIGEST, make_record(), build_job()
+    )
+
+
+@pytest.mark.parametrize("version", ["7.0", "7.0.4\n", "v7.0.4", ">=7.0.4", "7.0.4-dirty", "../x", ""])
+def test_what_is_no_release_of_brew_is_no_tag(version: str) -> None:
+    document = record_document()
+    document["brew"]["version"] = version
+    made = build_statement(BOTTLE, DIGEST, make_record(document), build_job())
+    build = BottleBuild.from_json(made["predicate"])
+    assert build.dependency(BREW).uri == "git+https://github.com/Homebrew/brew"
+
+
+def test_a_source_that_is_pinned_by_nothing_is_left_out() -> None:
+    document = record_document()
+    document["formula"]["source"] = {"url": "https://example.org/foo.tar.gz", "sha256": None, "commit": None}
+    made = build_statement(BOTTLE, DIGEST, make_record(document), build_job())
+    names = {item["name"] for item in made["predicate"]["buildDefinition"]["resolvedDependencies"]}
+    assert SOURCE not in names
+
+
+def test_our_own_rules_have_nothing_against_it() -> None:
+    claims = make_claims(
+        source_repository_uri="https://github.com/octo/homebrew-tap",
+        source_repository_id="801",
+        source_repository_owner_id="161",
+        run_invocation_uri="https://github.com/octo/homebrew-tap/actions/runs/9999/attempts/1",
+    )
+    statement = read_statement(build_statement(BOTTLE, DIGEST, make_record(), build_job()))
+    assert isinstance(statement, Statement)
+    build = read_build(statement)
+    assert isinstance(build, BottleBuild)
+    assert check_build(build, statement, claims, RECORDED_AT) == []
 
 
 def test_a_plain_statement_is_what_actions_attest_makes() -> None:
@@ -113,7 +157,7 @@ def test_a_plain_statement_is_what_actions_attest_makes() -> None:
     made = plain_statement([("a.tar.gz", "aa" * 32)], claims, "https://github.com")
     assert made == build_plain([build_subject("a.tar.gz", "aa" * 32)], job.provenance())
     for name in claims:
-        with pytest.raises(KeyError):
+        with pytest.raises(BuildSideError, match=f"does not say {name}, as"):
             plain_statement([], {key: value for key, value in claims.items() if key != name}, "x")
 
 

@@ -74,9 +74,15 @@ def test_what_is_not_known_to_be_wrong_is_not_said_to_be(reason: Reason) -> None
         assert reason.advice.startswith("Nothing to do")
 
 
-def test_steps_are_the_nine_in_their_order_each_with_a_title() -> None:
-    assert [step.value for step in Step] == list(range(1, 10))
-    assert len({step.title for step in Step}) == 9
+def test_steps_are_the_nine_in_their_order_and_the_build_sides_each_with_a_title() -> None:
+    assert [step.value for step in Step] == list(range(1, 11))
+    assert [step for step in Step if not step.is_of_verdict] == [Step.RECORD]
+    assert len({step.title for step in Step}) == 10
+
+
+def test_only_what_is_of_the_build_side_is_called_a_records() -> None:
+    for reason in REASONS.values():
+        assert (reason.step is Step.RECORD) == reason.code.startswith("record-")
 
 
 def test_a_finding_has_a_code_of_the_table() -> None:

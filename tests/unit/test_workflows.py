@@ -43,7 +43,7 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
 
 def test_there_are_workflows_and_actions() -> None:
     assert len(WORKFLOWS) >= 2
-    assert [path.parent.name for path in ACTIONS] == ["attest-bottles", "record-bottles"]
+    assert {path.parent.name for path in ACTIONS} >= {"attest-bottles", "record-bottles"}
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -94,13 +94,13 @@ def test_the_attesting_job_has_what_it_needs_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("path", [param for param in FILES if param.values[0] in ACTIONS])
-def test_every_input_of_an_action_is_optional_described_and_used(path: Path) -> None:
+def test_every_input_of_an_action_is_described_and_used(path: Path) -> None:
     found = document(path)
     text = path.read_text(encoding="utf-8")
     page = (path.parent / "README.md").read_text(encoding="utf-8")
     for name, told in found["inputs"].items():
         assert told["description"]
-        assert "default" in told
+        assert "default" in told or told["required"]
         assert f"inputs.{name} }}}}" in text
         assert f"`{name}`" in page
     for name in found["outputs"]:

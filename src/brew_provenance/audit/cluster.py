@@ -7,6 +7,7 @@ can have any bundle called genuine, and, as dask exchanges pickles, run anything
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import TYPE_CHECKING, Final, Self
 
@@ -26,6 +27,9 @@ IDLE_SECONDS: Final = 60
 MAX_AHEAD: Final = 16
 """The most chunks of bottles for which bundles are handed out at once, which bounds memory."""
 
+_ADDRESS: Final = re.compile(
+    r"(?:tcp|tls)://[^\s/:@]+:[0-9]{1,5}|(?:tcp|tls)://\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}"
+)
 _LOOK_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 5.0
 _AGAIN = "run the same command again when the cluster is up; it goes on"
@@ -37,8 +41,12 @@ class DaskCluster:
     def __init__(self, rules: Rules, address: str) -> None:
         """Connect to the scheduler at `address`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
 
-        Raises UsageError when dask is not installed, or there is no such scheduler.
+        Raises UsageError when dask is not installed, or no scheduler answers there.
         """
+        if _ADDRESS.fullmatch(address) is None:
+            raise UsageError(
+                f"--scheduler {address}", "not the address of a dask scheduler", "write it as tcp://HOST:8786"
+            )
         try:
             from distributed import Client  # noqa: PLC0415 - takes long, and is not always there
         except ImportError as error:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Final
 
 from brew_provenance.audit.ledger import Entry, Ledger, Run
 from brew_provenance.findings import REASONS, Severity
+from brew_provenance.reports import html as pages
+from brew_provenance.reports.junit import Case
+from brew_provenance.reports.junit import document as junit_document
 from brew_provenance.reports.sarif import Result, document
 from brew_provenance.reports.text import printable
 from brew_provenance.verdict import Outcome
@@ -88,9 +92,48 @@ def json_lines(ledger: Ledger, run: Run) -> Iterator[str]:
 
 
 def sarif(ledger: Ledger, run: Run) -> Iterator[str]:
-    """Yield SARIF 2.1.0 of the bottles that are not verified, the worst first, as many as GitHub shows."""
+    """Yield SARIF 2.1.0 of the bottles that are not verified, the worst first, as many as GitHub shows.
+
+    How many more there are is said in it.
+    """
+    counts = ledger.counts(run.id)
     wrong = (entry for outcome in _BY_GRAVITY for entry in ledger.entries(run.id, outcome))
-    yield document([_result(entry) for entry in islice(wrong, SARIF_RESULTS)])
+    more = sum(counts.get(outcome, 0) for outcome in _BY_GRAVITY) - SARIF_RESULTS
+    left_out = [f"{more:,} more bottles are not verified; these are the first {SARIF_RESULTS:,}"]
+    results = [_result(entry) for entry in islice(wrong, SARIF_RESULTS)]
+    yield document(results, [*(left_out if more > 0 else ()), *run.notes])
+
+
+def junit(ledger: Ledger, run: Run) -> Iterator[str]:
+    """Yield JUnit XML, a suite for each formula."""
+    suites = (
+        (f"{run.tap}/{formula}", [_case(entry) for entry in entries])
+        for formula, entries in groupby(ledger.entries(run.id), key=attrgetter("formula"))
+    )
+    yield from junit_document(ledger.counts(run.id), suites)
+
+
+def html(ledger: Ledger, run: Run) -> Iterator[str]:
+    """Yield one HTML page: figures, a table of all bottles, and a view for each formula."""
+    page = pages.Page(
+        run.tap,
+        part_of(run),
+        run.started,
+        run.finished or "?",
+        [
+            ("Tap", run.tap),
+            ("Formulae", run.metadata),
+            ("Attestations", run.store),
+            ("Policy", run.policy),
+            ("sha256 of the policy", run.policy_sha256),
+            *(("sha256 of a trusted root", digest) for digest in run.roots.split(",")),
+            ("Judged by", f"brew-provenance {run.tool_version}"),
+            ("Started", run.started),
+            ("Finished", run.finished or "?"),
+        ],
+        run.notes,
+    )
+    yield from pages.render(page, map(_on_page, ledger.entries(run.id)))
 
 
 FORMATS: Final[Mapping[str, Callable[[Ledger, Run], Iterator[str]]]] = {
@@ -99,6 +142,8 @@ FORMATS: Final[Mapping[str, Callable[[Ledger, Run], Iterator[str]]]] = {
     "json": json_document,
     "jsonl": json_lines,
     "sarif": sarif,
+    "junit": junit,
+    "html": html,
 }
 """How a run can be reported; each yields pieces of text, ASCII only."""
 
@@ -189,6 +234,35 @@ def _bottle(entry: Entry) -> Mapping[str, object]:
         "evidence": judgement.evidence,
         "bundles": judgement.bundles,
     }
+
+
+def _on_page(entry: Entry) -> pages.Bottle:
+    judgement = entry.judgement
+    return pages.Bottle(
+        entry.formula,
+        entry.version,
+        entry.rebuild,
+        entry.tag,
+        entry.file_name,
+        entry.sha256,
+        entry.path,
+        entry.line,
+        judgement.outcome,
+        judgement.gives,
+        judgement.findings,
+        judgement.evidence,
+        len(judgement.bundles) if judgement.bundles is not None else None,
+    )
+
+
+def _case(entry: Entry) -> Case:
+    judgement = entry.judgement
+    if judgement.outcome is Outcome.VERIFIED:
+        signer = (judgement.evidence or {}).get("signer")
+        said = [f"{judgement.gives or 'attested'}, signed by {signer}"] if signer else []
+    else:
+        said = [f"{code}: {detail}" for code, detail in judgement.findings]
+    return Case(entry.name, judgement.outcome, _rule(entry), said)
 
 
 def _result(entry: Entry) -> Result:

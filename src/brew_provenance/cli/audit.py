@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from functools import partial
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from brew_provenance.taps.git import GitTap
 
 _INTERRUPTED = 130
-_BARE = ("jsonl", "sarif")
+_BARE = ("jsonl", "sarif", "junit")
 
 _LEDGER = click.option(
     "--ledger",
@@ -131,6 +133,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     Exits with 0 when every bottle is verified, 3 when one is rejected, 4 when one has no attestation, and 5
     when something could not be found out; with 0 also for a shard that none of the tap's bottles is in.
     """
+    _check_output(output_format, output_file)
     tap = sources.tap
     wanted = dict.fromkeys(str(options.parse_tag(tag)) for tag in tags)
     part = _parse_shard(shard)
@@ -213,6 +216,7 @@ def run(  # noqa: PLR0913 - one parameter an option
 @options.output
 def show(*, tap: str, ledger_file: Path | None, output_format: str, output_file: Path | None) -> None:
     """Report the last audit of a tap. Uses no network, and judges nothing anew."""
+    _check_output(output_format, output_file)
     tap = tap.lower()
     with Ledger(ledger_file or _default_ledger(tap)) as ledger:
         _report(ledger, ledger.last_run(tap), output_format, output_file)
@@ -280,6 +284,7 @@ def put_together(
 
     OUT may be there already, with audits in it. Exits as `audit run` does for the whole.
     """
+    _check_output(output_format, output_file)
     with ExitStack() as stack:
         parts = [stack.enter_context(Ledger(ledger)) for ledger in ledgers]
         whole = stack.enter_context(Ledger(out, create=True))
@@ -287,6 +292,76 @@ def put_together(
         counts = whole.counts(number)
         _report(whole, whole.run(number), output_format, output_file)
     sys.exit(_exit_code(counts))
+
+
+@command.command("vsa")
+@_TAP
+@_LEDGER
+@click.option(
+    "--verifier",
+    metavar="URI",
+    help="Who verified, where nothing is signed. [default when signing: the workflow that signs]",
+)
+@click.option(
+    "--sign/--no-sign", default=None, help="Sign them. [default: where a CI provider gives an identity]"
+)
+@click.option(
+    "--identity-token",
+    "token_file",
+    type=options.PATH,
+    metavar="FILE",
+    help="Sign as the holder of the OIDC token in FILE.",
+)
+@click.option(
+    "--trust-config",
+    "config_file",
+    type=options.PATH,
+    metavar="FILE",
+    help="Sign with this Sigstore instance.",
+)
+@options.output
+def summarise(  # noqa: PLR0913 - one parameter an option
+    *,
+    tap: str,
+    ledger_file: Path | None,
+    verifier: str | None,
+    sign: bool | None,
+    token_file: Path | None,
+    config_file: Path | None,
+    output_file: Path | None,
+) -> None:
+    """Write SLSA Verification Summary Attestations of the last audit, one a line.
+
+    One for the bottles of each package version that came to the same. Signed, they are Sigstore bundles,
+    which `check --vsa FILE --vsa-from WORKFLOW` accepts in place of the evidence; unsigned, they are
+    Statements for somebody else to sign.
+    """
+    from brew_provenance.audit.summaries import summarise_run  # noqa: PLC0415 - for this command alone
+
+    tap = tap.lower()
+    signs = sign if sign is not None else bool(token_file or os.environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
+    with ExitStack() as stack:
+        ledger = stack.enter_context(Ledger(ledger_file or _default_ledger(tap)))
+        run = ledger.last_run(tap)
+        finish: Callable[[dict[str, object]], str] = json.dumps
+        if signs:
+            from brew_provenance.signing import Keyless, read_config, read_token  # noqa: PLC0415 - as above
+
+            token = read_token(token_file) if token_file is not None else None
+            signing = stack.enter_context(Keyless(read_config(config_file), token))
+            signer = f"https://github.com/{signing.claims().get('job_workflow_ref', '').partition('@')[0]}"
+            verifier = verifier or signer
+
+            def finish(statement: dict[str, object]) -> str:
+                return signing.sign(json.dumps(statement).encode()).decode()
+
+        if verifier is None:
+            raise UsageError("audit vsa", "names no verifier", "give --verifier, or sign in a CI job")
+        write = stack.enter_context(options.writing(output_file))
+        count = stack.enter_context(options.counter("summaries"))
+        for number, statement in enumerate(summarise_run(ledger, run, verifier), 1):
+            write(f"{finish(statement)}\n")
+            count(number)
 
 
 class _Offered:
@@ -392,6 +467,15 @@ def _run_before(ledger: Ledger, run: Run) -> Run:
         cause = f"only one audit of {run.tap} in it that could be compared has come to its end"
         raise UsageError(str(ledger.path), cause, "audit the tap again, or name two ledgers")
     return alike[-1]
+
+
+def _check_output(output_format: str, output_file: Path | None) -> None:
+    """Raise UsageError for a page that would not go into a file, before anything else is done.
+
+    A file is written whole or not at all; of a page that was cut off in a pipe, a browser shows a part.
+    """
+    if output_format == "html" and output_file is None:
+        raise UsageError("--format html", "is a file for a browser", "give --output FILE as well")
 
 
 def _report(ledger: Ledger, run: Run, output_format: str, output_file: Path | None) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +27,9 @@ from brew_provenance.targets import (
 )
 from brew_provenance.verdict import Outcome, worst_exit_code
 
+if TYPE_CHECKING:
+    from brew_provenance.vsa import Summaries
+
 
 @click.command("check")
 @click.argument("names", nargs=-1, metavar="[NAME|FILE|sha256:HEX]...")
@@ -37,6 +41,27 @@ from brew_provenance.verdict import Outcome, worst_exit_code
 )
 @click.option(
     "--brewfile", "brewfile", type=options.PATH, metavar="FILE", help="Check the formulae of a Brewfile."
+)
+@click.option(
+    "--vsa",
+    "summary_files",
+    type=options.PATH,
+    multiple=True,
+    metavar="FILE",
+    help="Verification summaries of --vsa-from, bundles one a line. Repeatable.",
+)
+@click.option(
+    "--vsa-from",
+    "summary_signer",
+    metavar="WORKFLOW",
+    help="Take this verifier's word for evidence: OWNER/REPO/.github/workflows/FILE@REF.",
+)
+@click.option(
+    "--vsa-level",
+    "summary_levels",
+    multiple=True,
+    metavar="LEVEL",
+    help="What its summaries have to say was verified. Repeatable. [default: SLSA_BUILD_LEVEL_2]",
 )
 @click.option("--fetch", is_flag=True, help="Download the bottles, and compare their bytes as well.")
 @options_of_sources
@@ -52,6 +77,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     deps: bool,
     installed: bool,
     fetch: bool,
+    summary_files: Sequence[Path],
+    summary_signer: str | None,
+    summary_levels: Sequence[str],
 ) -> None:
     """Say whether bottles have build provenance, before they are poured.
 
@@ -87,13 +115,35 @@ def command(  # noqa: PLR0913 - one parameter an option
         cause = left_out[0] if left_out else "none of it is a bottle"
         raise NothingMatchedError("check", cause, "there is nothing to check")
     verdicts = check_targets(
-        targets, sources.store_for, sources.trust, sources.policy_for, fresh=sources.refresh
+        targets,
+        sources.store_for,
+        sources.trust,
+        sources.policy_for,
+        fresh=sources.refresh,
+        summaries=_summaries(summary_files, summary_signer, summary_levels),
     )
     output.write(verdicts)
     for what in left_out:
         options.note(f"not checked: {what}")
     # What could not be looked at is no success, whatever the rest is.
     sys.exit(worst_exit_code(verdicts) or (Outcome.UNRESOLVED.exit_code if left_out else 0))
+
+
+def _summaries(files: Sequence[Path], signer: str | None, levels: Sequence[str]) -> Summaries | None:
+    if not files and signer is None:
+        return None
+    if not files or signer is None:
+        raise UsageError("--vsa, --vsa-from", "one says nothing without the other", "give both")
+    from brew_provenance.certificate import ClaimError, WorkflowIdentity  # noqa: PLC0415 - where they are given
+    from brew_provenance.vsa import BUILD_LEVEL_2, Summaries  # noqa: PLC0415 - as above
+
+    try:
+        identity = WorkflowIdentity.parse(f"https://github.com/{signer.removeprefix('https://github.com/')}")
+    except ClaimError as error:
+        next_step = "write OWNER/REPO/.github/workflows/FILE@refs/heads/BRANCH"
+        raise UsageError(f"--vsa-from {signer}", "not a workflow at a ref", next_step) from error
+    candidates = [candidate for path in files for candidate in options.read_candidates(path)]
+    return Summaries(tuple(candidates), identity, frozenset(levels or [BUILD_LEVEL_2]))
 
 
 def _sort(named: Sequence[str]) -> tuple[list[tuple[Path, str]], list[str], list[Digest]]:

@@ -15,7 +15,8 @@ def command() -> None:
     for step in Step:
         rows = [reason for reason in REASONS.values() if reason.step is step]
         if rows:
-            lines += ["", f"## Step {step.value}: {step.title}", "", "| code | effect | means | next |"]
+            where = f"Step {step.value}" if step.is_of_verdict else "Build side"
+            lines += ["", f"## {where}: {step.title}", "", "| code | effect | means | next |"]
             lines.append("| --- | --- | --- | --- |")
             lines += [f"| `{row.code}` | {row.severity.value} | {row.means} | {row.advice} |" for row in rows]
     options.write_result("\n".join(["# Reason codes", *lines]) + "\n", None)

@@ -60,9 +60,11 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> str:
     return document([_result(verdict) for verdict in verdicts if verdict.outcome is not Outcome.VERIFIED])
 
 
-def document(results: Sequence[Result]) -> str:
-    """Render results as one run of one tool. ASCII only."""
+def document(results: Sequence[Result], notes: Sequence[str] = ()) -> str:
+    """Render results, and what there is to know of them, as one run of one tool. ASCII only."""
     rules = list(dict.fromkeys(result.rule for result in results))
+    noted = [{"level": "note", "message": {"text": printable(note)}} for note in notes]
+    told = {"invocations": [{"executionSuccessful": True, "toolExecutionNotifications": noted}]}
     found = {
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
@@ -76,6 +78,7 @@ def document(results: Sequence[Result]) -> str:
                         "rules": [_rule(rule) for rule in rules],
                     }
                 },
+                **(told if notes else {}),
                 "columnKind": "unicodeCodePoints",
                 "results": [_written(result, rules.index(result.rule)) for result in results],
             }

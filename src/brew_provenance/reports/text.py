@@ -112,10 +112,17 @@ def _verdict(verdict: Verdict, style: Style, *, in_full: bool) -> Iterator[str]:
     yield from _findings(findings)
 
 
+_GIVES = {
+    Gives.BUILD_PROVENANCE: "build provenance exists and matches",
+    Gives.NOTARISATION: "notarised, not build provenance",
+    Gives.VERIFICATION_SUMMARY: "verified by somebody else, whose word is taken for it",
+}
+
+
 def _accepted(best: Assessment, evidence: Evidence, *, in_full: bool) -> Iterator[str]:
     claims = evidence.claims
-    notarised = best.signer is not None and best.signer.gives is Gives.NOTARISATION
-    yield _line("", "notarised, not build provenance" if notarised else "build provenance exists and matches")
+    gives = best.signer.gives if best.signer is not None else Gives.BUILD_PROVENANCE
+    yield _line("", _GIVES[gives])
     yield _line("signer", f"{claims.identity}")
     if not in_full:
         return

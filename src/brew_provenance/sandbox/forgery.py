@@ -10,16 +10,18 @@ from brew_provenance.sandbox.forgeries.bottlebuilds import BOTTLE_BUILDS
 from brew_provenance.sandbox.forgeries.certificates import CERTIFICATES
 from brew_provenance.sandbox.forgeries.identities import IDENTITIES
 from brew_provenance.sandbox.forgeries.logs import LOGS
+from brew_provenance.sandbox.forgeries.older import OLDER
 from brew_provenance.sandbox.forgeries.parsing import PARSING
 from brew_provenance.sandbox.forgeries.policies import POLICIES
 from brew_provenance.sandbox.forgeries.predicates import PREDICATES
 from brew_provenance.sandbox.forgeries.signatures import SIGNATURES
 from brew_provenance.sandbox.forgeries.statements import STATEMENTS
+from brew_provenance.sandbox.forgeries.timestamped import TIMESTAMPED
 from brew_provenance.sandbox.scenario import Forgery, Scenario
 
 __all__ = ["FORGERIES", "LIES", "TAMPERINGS", "Forgery", "Scenario"]
 
-TAMPERINGS: tuple[Forgery, ...] = (*PARSING, *CERTIFICATES, *LOGS, *SIGNATURES)
+TAMPERINGS: tuple[Forgery, ...] = (*PARSING, *CERTIFICATES, *LOGS, *SIGNATURES, *OLDER, *TIMESTAMPED)
 """What is no valid Sigstore bundle: any Sigstore client refuses it."""
 
 LIES: tuple[Forgery, ...] = (*IDENTITIES, *POLICIES, *STATEMENTS, *PREDICATES, *BOTTLE_BUILDS)

@@ -21,7 +21,7 @@ def verify_timestamped(bundle: Bundle, der: bytes, instance: Instance) -> Eviden
     certificate = load_certificate(der)
     if bundle.logged is not None:
         # A log that nobody here trusts says nothing, and what cannot be checked is not passed over.
-        raise Refusal("log-entry-mismatch", "the certificate's instance keeps no log, and here is an entry")
+        raise Refusal("log-entry-unexpected", f"of kind {bundle.logged.entry.kind}")
     if not bundle.timestamps:
         raise Refusal("time-missing", "no signed timestamp, and the certificate's instance keeps no log")
     # 4.2.1: the time of the signature.

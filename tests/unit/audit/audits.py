@@ -15,7 +15,7 @@ from typing import Any, Final
 from brew_provenance.appraise import Candidate
 from brew_provenance.audit.executors import LocalProcesses, StartExecutor
 from brew_provenance.audit.ledger import Entry, Judgement, Ledger, Run, verdict_key
-from brew_provenance.audit.report import json_document
+from brew_provenance.audit.report import FORMATS, json_document
 from brew_provenance.audit.run import Auditor, Progress, plan
 from brew_provenance.audit.shard import Shard
 from brew_provenance.bottle import Bottle, Digest
@@ -270,6 +270,13 @@ def as_json(ledger: Ledger, run: int) -> dict[str, Any]:
     for name in ("started", "finished"):
         del document["run"][name]
     return document
+
+
+def reports(ledger: Ledger, run: int) -> dict[str, str]:
+    """Return all reports of a run to the byte, as if it had been made at one moment."""
+    found = ledger.run(run)
+    found = replace(found, finished=found.started)
+    return {name: "".join(render(ledger, found)) for name, render in FORMATS.items()}
 
 
 def mixture() -> tuple[list[Formula], CountingStore]:

@@ -25,6 +25,7 @@ from tests.unit.audit.audits import (
     make_store,
     mixture,
     opened,
+    reports,
 )
 
 from brew_provenance.audit import cluster as cluster_module
@@ -32,9 +33,7 @@ from brew_provenance.audit import run as run_module
 from brew_provenance.audit import workers as workers_module
 from brew_provenance.audit.cluster import DaskCluster
 from brew_provenance.audit.executors import WorkerDiedError
-from brew_provenance.audit.ledger import Ledger
 from brew_provenance.audit.merge import merge
-from brew_provenance.audit.report import FORMATS
 from brew_provenance.audit.run import Progress
 from brew_provenance.audit.shard import Shard
 from brew_provenance.audit.verifying import Refusal, Rules, SignedBundle, verify_by
@@ -103,16 +102,6 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
     monkeypatch.setattr(run_module, "CHUNK", 4)
     with running(tmp_path) as cluster:
         yield cluster
-
-
-def reports(ledger: Ledger, run: int) -> dict[str, str]:
-    """Return all reports of a run to the byte, but for its times."""
-    found = ledger.run(run)
-    times = [found.started, found.finished or ""]
-    texts = {name: "".join(render(ledger, found)) for name, render in FORMATS.items()}
-    for moment in times:
-        texts = {name: text.replace(moment, "then") for name, text in texts.items()}
-    return texts
 
 
 def test_processes_a_cluster_and_shards_give_the_same_reports_to_the_byte(
@@ -242,7 +231,26 @@ def test_how_far_it_goes_ahead_depends_on_the_cluster(
 # Without a cluster
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "tls://127.0.0.1:1", "127.0.0.1:x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "127.0.0.1:8786",
+        "nonsense://x:1",
+        "inproc://x:1",
+        "tcp://x",
+        "tcp://x:y",
+        "tcp://u@x:1",
+        "tcp://x:1/",
+    ],
+)
+def test_what_is_no_address_is_said_to_be_none(address: str) -> None:
+    with pytest.raises(UsageError, match="not the address") as caught:
+        DaskCluster(RULES, address)
+    assert "tcp://HOST:8786" in caught.value.next_step
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tcp://[::1]:1"])
 def test_an_address_without_a_scheduler_is_said_to_be(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 1)
     with pytest.raises(UsageError) as caught:

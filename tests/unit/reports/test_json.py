@@ -176,7 +176,7 @@ def test_an_accepted_attestation_carries_its_evidence() -> None:
     assert shown["source_repository_digest"] == claims.source_repository_digest
     assert "token_subject" not in shown
     assert evidence["times"] == [{"source": "transparency-log", "time": SIGNED.isoformat()}]
-    assert evidence["logEntry"] == {"kind": "dsse/0.0.1", "index": 7, "logId": "f" * 64}
+    assert evidence["logEntry"] == {"kind": "dsse/0.0.1", "index": 7, "logId": "f" * 64, "proven": True}
     assert "steps" not in attestation
     assert "steps" not in verdict
 

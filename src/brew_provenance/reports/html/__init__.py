@@ -52,7 +52,7 @@ class Page:
 def render(page: Page, bottles: Iterable[Bottle]) -> Iterator[str]:
     """Yield the page in pieces, ASCII only. Bottles come in the order of their formulae's names."""
     # Loaded for this report alone.
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
 
     columns, figures = Columns(), Figures()
     for bottle in bottles:
@@ -60,7 +60,6 @@ def render(page: Page, bottles: Iterable[Bottle]) -> Iterator[str]:
         figures.add(bottle)
     style, script = _read("page.css"), "\n".join(_read(name) for name in _SCRIPTS)
     environment = Environment(
-        loader=PackageLoader("brew_provenance.reports.html", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -68,7 +67,7 @@ def render(page: Page, bottles: Iterable[Bottle]) -> Iterator[str]:
         keep_trailing_newline=True,
     )
     environment.filters |= {"printable": printable, "number": "{:,}".format, "moment": _moment}
-    template = environment.get_template("page.html")
+    template = environment.from_string(_read("page.html"))
     values = {
         "page": page,
         "figures": figures,
@@ -114,5 +113,5 @@ def _digest(text: str) -> str:
 
 
 def _moment(text: str) -> str:
-    """Return a time as people read it: `2026-03-01T12:00:00+00:00` without what is always the same."""
-    return printable(text).replace("T", " ").removesuffix("+00:00").removesuffix(":00") + " UTC"
+    """Return a time to the minute, as people read it."""
+    return printable(text)[:16].replace("T", " ")

@@ -1,8 +1,8 @@
 """The data in a page: columns of texts, each text once, so that 55,000 bottles take a few megabytes.
 
-A column is `{"values": […], "rows": […]}`. `rows` has a number for each row: a place in `values`, or -1 for
-nothing. `values` are sorted, and each is written as two items: how many characters it shares with the one
-before, and the rest.
+A column is `{"values": [], "rows": []}`. `rows` has a number for each row, or one number where all are the
+same: a place in `values`, or -1 for nothing. `values` are sorted, and each is written as two items: how many
+characters it shares with the one before, and the rest.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import base64
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from os.path import commonprefix
-from typing import Final
+from typing import Final, TypeAlias
 
 from brew_provenance.reports.html.bottles import Bottle
 from brew_provenance.reports.text import printable
@@ -26,6 +26,8 @@ EVIDENCE: Final = (
 OTHER: Final = "other"
 """The column of everything else that an attestation says."""
 
+_Value: TypeAlias = str | int | None
+_KNOWN: Final = frozenset({*EVIDENCE, "subject"})
 _BOTTLE: Final = (
     *("formula", "version", "rebuild", "tag", "state", "codes", "findings", "attestations", "path", "line"),
     *("fileName", "subject"),
@@ -36,15 +38,14 @@ class Columns:
     """What a page has of bottles and of the attestations that decided."""
 
     def __init__(self) -> None:
-        self._bottles = {name: _Column() for name in _BOTTLE}
-        self._attestations = {name: _Column() for name in (*EVIDENCE, OTHER)}
-        self._places: dict[tuple[str | None, ...], int] = {}
+        self._bottles = {name: _Column(_findings if name == "findings" else printable) for name in _BOTTLE}
+        self._attestations = {name: _Column(printable) for name in (*EVIDENCE, OTHER)}
+        self._places: dict[tuple[_Value, ...], int] = {}
         self._deciding = array("q")
         self._digests = bytearray()
 
     def add(self, bottle: Bottle) -> None:
         """Add a bottle's row, and one for its attestation unless another bottle has the same."""
-        file_name = printable(bottle.file_name) if bottle.file_name is not None else ""
         row = {
             "formula": bottle.formula,
             "version": bottle.version,
@@ -52,17 +53,16 @@ class Columns:
             "tag": bottle.tag,
             "state": bottle.state.value,
             "codes": ",".join(bottle.codes),
-            "findings": json.dumps([[code, printable(detail)] for code, detail in bottle.findings]),
+            "findings": json.dumps(bottle.findings),
             "attestations": bottle.attestations,
             "path": bottle.path,
             "line": bottle.line,
             # Nothing for what follows from the rest; an empty text for what is not known.
-            "fileName": None if file_name == _file_name(bottle) else file_name,
-            "subject": self._subject(bottle, file_name),
+            "fileName": None if bottle.file_name == _file_name(bottle) else bottle.file_name or "",
+            "subject": _subject(bottle),
         }
         for name, value in row.items():
-            # JSON is cut at no place, and printable already.
-            self._bottles[name].add(value if name == "findings" else _shown(value))
+            self._bottles[name].add(value)
         self._deciding.append(self._attestation(bottle.evidence))
         self._digests += bytes.fromhex(bottle.sha256)
 
@@ -80,50 +80,38 @@ class Columns:
     def _attestation(self, evidence: Mapping[str, str | int | None] | None) -> int:
         if evidence is None:
             return -1
-        others = {name: evidence[name] for name in sorted(evidence) if name not in {*EVIDENCE, "subject"}}
-        row = (
-            *(_shown(evidence.get(name)) for name in EVIDENCE),
-            _shown(json.dumps(others) if others else None),
-        )
-        place = self._places.setdefault(row, len(self._places))
-        if place == len(self._places) - 1 and len(self._attestations[OTHER]) == place:
+        others = {name: evidence[name] for name in sorted(evidence) if name not in _KNOWN}
+        row = (*map(evidence.get, EVIDENCE), json.dumps(others) if others else None)
+        if row not in self._places:
+            self._places[row] = len(self._places)
             for column, value in zip(self._attestations.values(), row, strict=True):
                 column.add(value)
-        return place
-
-    @staticmethod
-    def _subject(bottle: Bottle, file_name: str) -> str | None:
-        if bottle.evidence is None:
-            return None
-        subject = _shown(bottle.evidence.get("subject")) or ""
-        return None if subject == file_name else subject
+        return self._places[row]
 
 
 class _Column:
-    def __init__(self) -> None:
-        self._places: dict[str, int] = {}
+    def __init__(self, shown: Callable[[str], str]) -> None:
+        self._shown = shown
+        self._places: dict[_Value, int] = {}
         self._rows = array("q")
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def add(self, value: str | None) -> None:
-        self._rows.append(-1 if value is None else self._places.setdefault(value, len(self._places)))
+    def add(self, value: _Value) -> None:
+        self._rows.append(self._places.setdefault(value, len(self._places)))
 
     def pieces(self) -> Iterator[str]:
-        ordered = sorted(self._places)
-        moved = array("q", bytes(8 * len(ordered)))
-        for place, value in enumerate(ordered):
-            moved[self._places[value]] = place
+        texts = [None if value is None else self._shown(str(value)) for value in self._places]
+        ordered = sorted({text for text in texts if text is not None})
         yield '{"values":['
         before = ""
-        for number, value in enumerate(ordered):
-            shared = len(commonprefix((before, value)))
-            yield ("," if number else "") + f"{shared},{json.dumps(value[shared:])}"
-            before = value
-        yield '],"rows":['
-        yield ",".join("-1" if place < 0 else str(moved[place]) for place in self._rows)
-        yield "]}"
+        for number, text in enumerate(ordered):
+            shared = len(commonprefix((before, text)))
+            yield f"{',' if number else ''}{shared},{json.dumps(text[shared:])}"
+            before = text
+        yield '],"rows":'
+        places = {text: place for place, text in enumerate(ordered)}
+        written = [str(places.get(text, -1)) for text in texts]
+        yield written[0] if len(written) == 1 else f"[{','.join(written[place] for place in self._rows)}]"
+        yield "}"
 
 
 def embedded(head: Mapping[str, object], columns: Columns) -> Iterator[str]:
@@ -139,12 +127,19 @@ def _harmless(text: str) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _shown(value: str | int | None) -> str | None:
-    return None if value is None else printable(str(value))
+def _findings(text: str) -> str:
+    """Return findings as others may see them; JSON that was cut would be none."""
+    return json.dumps([[code, printable(detail)] for code, detail in json.loads(text)])
+
+
+def _subject(bottle: Bottle) -> _Value:
+    if bottle.evidence is None:
+        return None
+    subject = bottle.evidence.get("subject")
+    return None if subject == bottle.file_name else subject or ""
 
 
 def _file_name(bottle: Bottle) -> str:
-    """Return the file name that the script makes of the other columns, of which it has no other."""
+    """Return the file name that the script makes of the other columns, where it has no other."""
     rebuild = f".{bottle.rebuild}" if bottle.rebuild else ""
-    name, version, tag = (printable(text or "") for text in (bottle.formula, bottle.version, bottle.tag))
-    return f"{name}--{version}.{tag}.bottle{rebuild}.tar.gz"
+    return f"{bottle.formula}--{bottle.version or ''}.{bottle.tag}.bottle{rebuild}.tar.gz"

@@ -103,12 +103,12 @@ class Figures:
         self.states[state] += 1
         self.formulae += bottle.formula != self._formula
         self._formula = bottle.formula
-        self._tags.setdefault(printable(bottle.tag), Counter())[state] += 1
+        self._tags.setdefault(bottle.tag, Counter())[state] += 1
         self.codes.update(bottle.codes)
         if state.is_verified:
             self._limits.update(code for code in bottle.codes if code in LIMITS)
             evidence = bottle.evidence or {}
-            signer = printable(str(evidence.get("signer") or "not recorded"))
+            signer = str(evidence.get("signer") or "not recorded")
             self._signers.setdefault(signer, Counter())[state] += 1
             if month := _MONTH.match(str(evidence.get("signed") or "")):
                 self._months.setdefault(month[1], Counter())[state] += 1
@@ -194,7 +194,10 @@ def _bars(what: str, counts: Mapping[str, Counter[State]], names: Sequence[str])
     rest: Counter[State] = sum((counts[name] for name in names[SHOWN:]), Counter())
     if rest:
         longest = max(longest, rest.total())
-    bars = [_bar(name, f"#/?{what}={quote(name, safe='')}", counts[name], longest) for name in names[:SHOWN]]
+    bars = []
+    for name in names[:SHOWN]:
+        label = printable(name)
+        bars.append(_bar(label, f"#/?{what}={quote(label, safe='')}", counts[name], longest))
     return [*bars, _bar(f"{len(names) - SHOWN:,} others", None, rest, longest)] if rest else bars
 
 

@@ -26,7 +26,7 @@ _SCT_LIST = ExtensionOID.PRECERT_SIGNED_CERTIFICATE_TIMESTAMPS
 
 
 @dataclass(frozen=True)
-class _MaskedLog(CertificateLog):
+class MaskedLog(CertificateLog):
     """A certificate log that signs with its own key under another log's id."""
 
     claimed_id: bytes
@@ -250,7 +250,7 @@ CERTIFICATES: tuple[Forgery, ...] = (
         "masked-sct",
         "sct-invalid",
         "A log that nobody trusts made the promise under the trusted log's id.",
-        _issue_logged(lambda s: _MaskedLog(s.other.certificate_log.key, s.sigstore.certificate_log.log_id)),
+        _issue_logged(lambda s: MaskedLog(s.other.certificate_log.key, s.sigstore.certificate_log.log_id)),
     ),
     Forgery(
         "copied-sct",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from typing import NamedTuple
 
 from brew_provenance.sandbox.entries import EntryBody
 from brew_provenance.sandbox.keys import sign
-from brew_provenance.sandbox.scenario import Forgery, Make, Scenario, alter_bundle, reach, reach_entry
+from brew_provenance.sandbox.scenario import Edit, Forgery, Scenario, alter_bundle, reach, reach_entry
 from brew_provenance.sandbox.tlog import TransparencyLog, write_note
 from brew_provenance.sandbox.wire import JsonObject, encode_bytes
 
@@ -20,32 +21,30 @@ def _proof(bundle: JsonObject) -> JsonObject:
     return reach(reach_entry(bundle), "inclusionProof")
 
 
-def _name_log(choose: Callable[[Scenario], TransparencyLog]) -> Make:
-    """Return a maker whose entry says that another log holds it."""
-    return alter_bundle(
-        lambda bundle, s: reach_entry(bundle).update(logId={"keyId": encode_bytes(choose(s).log_id)})
-    )
+def name_log(choose: Callable[[Scenario], TransparencyLog]) -> Edit:
+    """Let the entry say that another log holds it."""
+    return lambda bundle, s: reach_entry(bundle).update(logId={"keyId": encode_bytes(choose(s).log_id)})
 
 
-def _replace_checkpoint(write: Callable[[Scenario, str], str]) -> Make:
-    """Return a maker that puts another checkpoint in the place of the right one."""
+def _replace_checkpoint(write: Callable[[Scenario, str], str]) -> Edit:
+    """Put another checkpoint in the place of the right one."""
 
     def edit(bundle: JsonObject, scenario: Scenario) -> None:
         checkpoint = _proof(bundle)["checkpoint"]
         checkpoint["envelope"] = write(scenario, checkpoint["envelope"])
 
-    return alter_bundle(edit)
+    return edit
 
 
-def _replace_promise(sign_entry: Callable[[Scenario, bytes, int], bytes]) -> Make:
-    """Return a maker that puts another promise in the place of the right one."""
+def _replace_promise(sign_entry: Callable[[Scenario, bytes, int], bytes]) -> Edit:
+    """Put another promise in the place of the right one."""
 
     def edit(bundle: JsonObject, scenario: Scenario) -> None:
         entry = reach_entry(bundle)
         body, index = base64.b64decode(entry["canonicalizedBody"]), int(entry["logIndex"])
         entry["inclusionPromise"] = {"signedEntryTimestamp": encode_bytes(sign_entry(scenario, body, index))}
 
-    return alter_bundle(edit)
+    return edit
 
 
 def _sign_as_stranger(scenario: Scenario) -> str:
@@ -102,119 +101,138 @@ def _grow(scenario: Scenario, _: str) -> str:
     return log.sign_checkpoint()
 
 
-LOGS: tuple[Forgery, ...] = (
-    Forgery(
+class LogFault(NamedTuple):
+    """One way in which what a log says of an entry can be wrong."""
+
+    name: str
+    code: str
+    what: str
+    edit: Edit
+
+
+PROOF_FAULTS: tuple[LogFault, ...] = (
+    LogFault(
         "proof-too-short",
         "log-proof-size",
         "A hash of the inclusion proof is missing.",
-        alter_bundle(lambda bundle, _: _proof(bundle)["hashes"].pop()),
+        lambda bundle, _: _proof(bundle)["hashes"].pop(),
     ),
-    Forgery(
+    LogFault(
         "proof-too-long",
         "log-proof-size",
         "The inclusion proof has a hash too many.",
-        alter_bundle(lambda bundle, _: _proof(bundle)["hashes"].append(_NO_HASH)),
+        lambda bundle, _: _proof(bundle)["hashes"].append(_NO_HASH),
     ),
-    Forgery(
+    LogFault(
         "proof-altered",
         "log-proof-invalid",
         "A hash of the inclusion proof was changed.",
-        alter_bundle(_alter_hash),
+        _alter_hash,
     ),
-    Forgery(
+    LogFault(
         "root-altered",
         "log-proof-invalid",
         "The root hash was changed; the hashes lead to the one in the checkpoint.",
-        alter_bundle(lambda bundle, _: _proof(bundle).update(rootHash=_NO_HASH)),
+        lambda bundle, _: _proof(bundle).update(rootHash=_NO_HASH),
     ),
-    Forgery(
+    LogFault(
         "proof-of-other-entry",
         "log-proof-invalid",
         "The inclusion proof is that of another entry, and this one is not in the log.",
-        alter_bundle(_swap_body),
+        _swap_body,
     ),
-    Forgery(
+    LogFault(
         "checkpoint-unsigned",
         "log-checkpoint-malformed",
         "The checkpoint has no signature.",
         _replace_checkpoint(lambda s, _: s.sigstore.rekor_v1.write_checkpoint()),
     ),
-    Forgery(
+    LogFault(
         "checkpoint-size-not-a-number",
         "log-checkpoint-malformed",
         "The log signed a checkpoint whose size is a word.",
         _replace_checkpoint(lambda s, _: _sign_unreadable(s)),
     ),
-    Forgery(
+    LogFault(
         "checkpoint-signature-not-base64",
         "log-checkpoint-malformed",
         "The checkpoint's signature is not base64.",
         _replace_checkpoint(lambda _, note: f"{note.rpartition(' ')[0]} signature\n"),
     ),
-    Forgery(
+    LogFault(
         "checkpoint-of-stranger",
         "log-checkpoint-log-unknown",
         "Another log signed the checkpoint, with its own key id.",
         _replace_checkpoint(lambda s, _: _sign_as_stranger(s)),
     ),
-    Forgery(
+    LogFault(
         "entry-names-stranger-log",
         "log-checkpoint-log-unknown",
         "The entry names a log that nobody trusts; the trusted log signed the checkpoint.",
-        _name_log(lambda s: s.other.rekor_v1),
+        name_log(lambda s: s.other.rekor_v1),
     ),
-    Forgery(
+    LogFault(
         "entry-names-sibling-log",
         "log-checkpoint-log-unknown",
         "The entry names another log of the trusted root than the one that signed the checkpoint.",
-        _name_log(lambda s: s.sigstore.rekor_v2),
+        name_log(lambda s: s.sigstore.rekor_v2),
     ),
-    Forgery(
+    LogFault(
         "checkpoint-masked",
         "log-checkpoint-invalid",
         "Another log signed the checkpoint under the right log's key id.",
         _replace_checkpoint(lambda s, _: _sign_masked(s)),
     ),
-    Forgery(
+    LogFault(
         "checkpoint-altered",
         "log-checkpoint-invalid",
         "The size in the checkpoint was changed after the log had signed it.",
         _replace_checkpoint(_enlarge),
     ),
-    Forgery(
+    LogFault(
         "checkpoint-of-the-past",
         "log-checkpoint-root-mismatch",
         "The checkpoint is a genuine one from before the entry.",
         _replace_checkpoint(lambda s, _: s.sigstore.rekor_v1.sign_checkpoint(_OLD_SIZE)),
     ),
-    Forgery(
+    LogFault(
         "checkpoint-of-tree-to-come",
         "log-checkpoint-root-mismatch",
         "The checkpoint is a genuine one from after another entry.",
         _replace_checkpoint(_grow),
     ),
-    Forgery(
+)
+"""What can be wrong with proofs and checkpoints."""
+
+PROMISE_FAULTS: tuple[LogFault, ...] = (
+    LogFault(
         "promise-of-stranger",
         "log-promise-invalid",
         "Another log signed the inclusion promise.",
         _replace_promise(lambda s, body, index: s.other.rekor_v1.promise(body, index, s.at)),
     ),
-    Forgery(
+    LogFault(
         "promise-of-other-entry",
         "log-promise-invalid",
         "The inclusion promise is that of another entry.",
         _replace_promise(lambda s, _, index: s.sigstore.rekor_v1.promise(_OTHER_BODY.content, index, s.at)),
     ),
-    Forgery(
+    LogFault(
         "promise-of-other-time",
         "log-promise-invalid",
         "The integrated time was moved by a minute after the log had signed it.",
-        alter_bundle(_move_time),
+        _move_time,
     ),
-    Forgery(
+    LogFault(
         "promise-of-other-index",
         "log-promise-invalid",
         "The entry's index over all shards was changed after the log had signed it.",
-        alter_bundle(_move_index),
+        _move_index,
     ),
+)
+"""What can be wrong with promises."""
+
+LOGS: tuple[Forgery, ...] = tuple(
+    Forgery(fault.name, fault.code, fault.what, alter_bundle(fault.edit))
+    for fault in (*PROOF_FAULTS, *PROMISE_FAULTS)
 )

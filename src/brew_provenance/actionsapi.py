@@ -202,7 +202,10 @@ class ActionsAPI:
         )
 
     def jobs(self, repository: str, run_id: str, attempt: str) -> tuple[WorkflowJob, ...]:
-        """Return all jobs of an attempt of a run of `OWNER/REPO`.
+        """Return the jobs that an attempt of a run of `OWNER/REPO` has run itself.
+
+        When only some are run again, those of an earlier attempt are listed with the later one as well:
+        they are left out.
 
         Raises BuildSideError when they cannot be seen, and for an incomplete list or one beyond MAX_JOBS.
         """
@@ -218,9 +221,9 @@ class ActionsAPI:
                 break
         if len(found) < answer.total_count:
             raise _unexpected(what, f"it lists {len(found)} of {answer.total_count}")
-        if any((str(job.run_id), str(job.run_attempt)) != (run_id, attempt) for job in found.values()):
+        if any(str(job.run_id) != run_id or job.run_attempt > int(attempt) for job in found.values()):
             raise _unexpected(what, "a job of another run is among them")
-        return tuple(map(_job, found.values()))
+        return tuple(_job(job) for job in found.values() if job.run_attempt == int(attempt))
 
     @staticmethod
     def _own(name: str, found: _Repository, what: str) -> Repository:

@@ -23,6 +23,7 @@ from tests.unit.repositories import commit, make_repository
 
 from brew_provenance import bundle as bundle_module
 from brew_provenance.audit.compare import ALARMS
+from brew_provenance.audit.ledger import Ledger
 from brew_provenance.audit.run import Auditor
 from brew_provenance.cli import options
 from brew_provenance.formula import Formula
@@ -333,6 +334,22 @@ def test_a_cluster_has_to_be_named_and_to_be_there(run: Run, world: World) -> No
     assert (result.code, "--scheduler ADDRESS" in result.err) == (2, True)
     result = run("audit", TAP, *where, "--executor", "dask", "--scheduler", "nonsense://x")
     assert (result.code, "write it as tcp://HOST:8786" in result.err) == (2, True)
+
+
+def test_formula_commits_that_the_branch_does_not_lead_to_are_told_of_and_an_alarm(
+    audit: Run, run: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish("foo")
+    world.attest("foo")
+    audit("--ledger", world.folder / "ledger")
+    here, gone = str(world.repository.head.target), "c" * 40
+    monkeypatch.setattr(Ledger, "attested_commits", lambda *_: [here, gone])
+    result = audit("--ledger", world.folder / "ledger")
+    assert "does not lead to 1 of 2 commits that bottles were built from" in result.out
+    with Ledger(world.folder / "ledger") as ledger:
+        assert ledger.commits(ledger.last_run().id) == {here: True, gone: False}
+    # No bottle of this tap says that it was built from it.
+    assert run("audit", "diff", world.folder / "ledger").code == 0
 
 
 def test_a_tap_without_commits_has_neither_history_nor_changes(run: Run, kit: Path) -> None:

@@ -14,9 +14,11 @@ from tests.integration.conftest import FIXTURES, Run
 from tests.unit.repositories import commit, make_repository
 
 from brew_provenance.sandbox.actions import ActionsJob
+from brew_provenance.sandbox.instance import VirtualSigstore
 from brew_provenance.sandbox.rehearsal import make_kit
 from brew_provenance.sandbox.services.runner import Rehearsal
 from brew_provenance.sandbox.services.world import World, WorldOptions, serve_world
+from brew_provenance.sandbox.wire import encode_json
 from brew_provenance.vsa import VSA_V1
 
 TAP = "brew-provenance/fixtures"
@@ -129,7 +131,9 @@ def test_signed_summaries_take_the_place_of_the_evidence(
     stranger = ["--vsa", summaries, "--vsa-from", VERIFIER.replace("main", "x")]
     assert run("check", "hello", *options, *stranger).code == 5
     # Under another root it is nobody's signature.
-    untrusted = [folder / "kit" / "trusted_root.jsonl" if one == trusted else one for one in options]
+    other = folder / "other.json"
+    other.write_bytes(encode_json(VirtualSigstore("stranger").trusted_root()))
+    untrusted = [other if one == trusted else one for one in options]
     assert run("check", "hello", *untrusted, *believed).code == 5
     text = run("check", "hello", *options[:-2], *believed)
     assert "verified by somebody else, whose word is taken for it" in text.out

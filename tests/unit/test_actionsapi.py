@@ -221,10 +221,15 @@ def test_another_run_is_no_answer(changes: dict[str, Any]) -> None:
     assert "it is about run" in refused(ASK["run"], reply(RUN | changes)).cause
 
 
-@pytest.mark.parametrize("changes", [{"run_id": 9877}, {"run_attempt": 1}])
+@pytest.mark.parametrize("changes", [{"run_id": 9877}, {"run_attempt": 3}])
 def test_jobs_of_another_run_are_no_answer(changes: dict[str, Any]) -> None:
     error = refused(ASK["jobs"], page(JOB, JOB | {"id": 556} | changes))
     assert "a job of another run" in error.cause
+
+
+def test_jobs_that_an_earlier_attempt_ran_are_left_out() -> None:
+    found = jobs_of(page(JOB, JOB | {"id": 556, "run_attempt": 1}, JOB | {"id": 557}))
+    assert [job.id for job in found] == ["555", "557"]
 
 
 def test_a_list_that_ends_early_is_no_answer() -> None:

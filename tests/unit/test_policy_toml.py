@@ -53,7 +53,7 @@ SIGNERS = st.builds(
     builder_environments=RUNNERS,
     valid_from=st.none() | TIMES,
     valid_until=st.none() | TIMES,
-    gives=st.sampled_from(Gives),
+    gives=st.sampled_from([Gives.BUILD_PROVENANCE, Gives.NOTARISATION]),
     subject_naming=st.sampled_from(SubjectNaming),
 )
 POLICIES = st.builds(
@@ -108,3 +108,12 @@ def test_nothing_that_is_written_breaks_out_of_its_string(text: str) -> None:
 def test_a_policy_of_options_has_no_file() -> None:
     with pytest.raises(PolicyError, match="no tap"):
         policy_for_repository("octo/tap").to_toml()
+
+
+def test_no_policy_can_make_a_summary_of_a_signers_attestation() -> None:
+    raw = (
+        b'schema = 1\nname = "x"\ntap = "a/b"\n[[signer]]\nname = "y"\nsource-repository = "a/b"\n'
+        b'source-refs = ["*"]\ngives = "verification-summary"\n'
+    )
+    with pytest.raises(PolicyError, match="--vsa-from alone"):
+        Policy.from_toml(raw, "policy.toml", PolicyOrigin.FILE)

@@ -219,9 +219,9 @@ def test_whatever_is_raised_is_a_finding(
 
 def test_unsupported_kind_is_not_handed_to_sigstore(scenario: Scenario) -> None:
     bundle = scenario.bundle()
-    bundle["verificationMaterial"]["tlogEntries"][0]["kindVersion"] = {"kind": "intoto", "version": "0.0.2"}
+    bundle["verificationMaterial"]["tlogEntries"][0]["kindVersion"] = {"kind": "dsse", "version": "0.0.2"}
 
     refused = answer(Verifier([root_of(scenario)]), bundle)
 
     assert isinstance(refused, Finding)
-    assert refused.code == "unsupported-intoto-log-entry"
+    assert refused.code == "unsupported-dsse-002-log-entry"

@@ -142,6 +142,9 @@ class Report:
     attested: list[Attested] = field(default_factory=list)
     """In the order of their names."""
 
+    newly_signed: int = 0
+    """Bottles whose attestation this run has signed, whatever became of it."""
+
     failure: BuildSideError | None = None
     """Why it went no further."""
 
@@ -370,6 +373,7 @@ class Attester:
 
     def _publish(self, ready: Sequence[_Ready], report: Report) -> None:
         names = {item.name for one in ready for item in one.work.items}
+        report.newly_signed += sum(len(one.work.items) for one in ready if one.is_new)
         report.unsigned = [name for name in report.unsigned if name not in names]
         report.waiting = [*(name for name in report.waiting if name not in names), *sorted(names)]
         numbers: list[tuple[_Ready, State, str | None]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import Final
@@ -233,6 +234,7 @@ def _bottle(entry: Entry) -> Mapping[str, object]:
         "findings": [{"code": code, "detail": detail} for code, detail in judgement.findings],
         "evidence": judgement.evidence,
         "bundles": judgement.bundles,
+        "listed": asdict(entry.listed) if entry.listed is not None else None,
     }
 
 

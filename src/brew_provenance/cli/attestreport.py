@@ -64,8 +64,8 @@ class Result:
         counts = Counter(one.state.value for one in report.attested)
         counts |= {"not published": len(report.waiting), "not signed": len(report.unsigned)}
         said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        new = sum(one.newly_signed for one in report.attested)
-        lines.append(f"{_number(sum(counts.values()), 'bottle')}: {said or 'none'}; {new} signed by this run")
+        new = f"{report.newly_signed} signed by this run"
+        lines.append(f"{_number(sum(counts.values()), 'bottle')}: {said or 'none'}; {new}")
         return "\n".join([*lines, *self._basis()]) + "\n"
 
     def _basis(self) -> Iterator[str]:
@@ -176,7 +176,7 @@ def tell_job(result: Result, environ: Mapping[str, str]) -> None:
     outputs = {
         "attestation-ids": ",".join(ids),
         "bundle-path": str(result.bundles.absolute()),
-        "signed": str(sum(one.newly_signed for one in report.attested)),
+        "signed": str(report.newly_signed),
         "published": str(counts[State.PUBLISHED]),
         "skipped": str(counts[State.THERE]),
     }

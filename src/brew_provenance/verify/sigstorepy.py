@@ -106,17 +106,17 @@ class SigstorePython:
             raise ValueError(str(error)) from error
 
     def verify(self, bundle: Bundle, der: bytes, logged: LoggedEntry, digests: Sequence[Digest]) -> Evidence:
-        """Verify a bundle whose certificate is `der`. Raises Refusal, and ValueError, which sigstore leaks."""
+        """Verify a bundle whose certificate is `der`. Raises Refusal, and ValueErrors that sigstore leaks."""
         try:
-            return self._verify(bundle, der, logged, digests)
-        except SigstoreError as error:
+            # As load_certificate does: what cryptography warns of today it will refuse.
+            with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+                return self._verify(bundle, der, logged, digests)
+        except (SigstoreError, CryptographyDeprecationWarning) as error:
             fault = certificate_fault(der) or _explain(error)
             raise Refusal(fault.code, fault.detail) from error
 
     def _verify(self, bundle: Bundle, der: bytes, logged: LoggedEntry, digests: Sequence[Digest]) -> Evidence:
-        # As load_certificate does: what cryptography warns of today it will refuse.
-        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
-            parsed = SigstoreBundle.from_json(bundle.raw)
+        parsed = SigstoreBundle.from_json(bundle.raw)
         certificate = parsed.signing_certificate
         if fault := profile_fault(certificate):
             raise Refusal(fault.code, fault.detail)
@@ -159,8 +159,10 @@ class SigstorePython:
         return times
 
 
-def _explain(error: SigstoreError) -> Finding:
+def _explain(error: SigstoreError | CryptographyDeprecationWarning) -> Finding:
     """Turn what sigstore-python says into a finding."""
     text = " ".join(" ".join(map(str, error.args)).split())[:300]
+    if isinstance(error, CryptographyDeprecationWarning):
+        return Finding("bundle-malformed", text)
     code = next((code for pattern, code in _MESSAGES if pattern.search(text)), "verification-failed")
     return Finding(code, text)

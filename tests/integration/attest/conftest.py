@@ -71,5 +71,3 @@ def refuse_secrets(release: Release, said: str) -> None:
         assert not any(secret in text for secret in release.secrets())
         assert not IDENTITY_TOKEN.search(text)
         assert "Traceback" not in text
-
-

@@ -263,5 +263,3 @@ def findings(run: Run, release: Release, *formulae: str, code: int = 0) -> list[
         )
         for verdict in json.loads(result.out)["verdicts"]
     ]
-
-

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from tests.integration.attest.conftest import Attest
-from tests.integration.attest.releases import *
-from tests.integration.conftest import Result, Run
-from tests.integration.test_gh_command import brews_check
+from tests.integration.attest.releases import HELLO2, Release, findings, hurry
+from tests.integration.conftest import Run
 
-from brew_provenance.bottle import ALL_TAG, Bottle, BottleFileName, Digest
-from brew_provenance.sandbox.github.attestations import Visibility
 from brew_provenance.sandbox.github.exchange import Call, Reply
 from brew_provenance.sandbox.github.faults import Fault
 
+ORDINARY = {
+    *("oidc=down:1", "ca=429:1", "log=503:1", "actions=cut:1", "store=503:1", "publishing=lost:1"),
+    *("oidc=403", "ca=401", "log=422", "log=down", "store=500", "publishing=500", "publishing=422"),
+    *("publishing=404", "publishing=lost", "actions=403", "github=down"),
+}
+"""What is tried in every run; all else takes its time at night."""
 
-# Bad days.
+
+def _rarely(fault: str) -> Any:
+    return pytest.param(fault, marks=() if fault in ORDINARY else pytest.mark.nightly)
 
 
 ONCE = [
@@ -38,7 +35,7 @@ ONCE = [
 ]
 
 
-@pytest.mark.parametrize("fault", ONCE)
+@pytest.mark.parametrize("fault", [_rarely(fault) for fault in ONCE])
 def test_what_passes_is_waited_for_and_nothing_is_done_twice(
     fault: str, attest: Attest, release: Release
 ) -> None:
@@ -94,7 +91,7 @@ ALWAYS = {
 }
 
 
-@pytest.mark.parametrize("fault", ALWAYS)
+@pytest.mark.parametrize("fault", [_rarely(fault) for fault in ALWAYS])
 def test_what_does_not_pass_ends_with_6_and_the_next_run_finishes(
     fault: str, attest: Attest, release: Release
 ) -> None:
@@ -150,9 +147,7 @@ def test_resuming_publishes_nothing_that_check_would_not_accept(attest: Attest, 
     assert HELLO2[0] not in release.stored()
 
 
-def test_timestamps_go_with_the_second_log(
-    run: Run, release: Release, tmp_path: Path
-) -> None:
+def test_timestamps_go_with_the_second_log(run: Run, release: Release, tmp_path: Path) -> None:
     release.take(*HELLO2)
     before = release.entries
     config = tmp_path / "config.json"

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from tests.integration.attest.conftest import Attest
-from tests.integration.attest.releases import *
-from tests.integration.conftest import Result, Run
-from tests.integration.test_gh_command import brews_check
-
-from brew_provenance.bottle import ALL_TAG, Bottle, BottleFileName, Digest
-from brew_provenance.sandbox.github.attestations import Visibility
-from brew_provenance.sandbox.github.exchange import Call, Reply
-from brew_provenance.sandbox.github.faults import Fault
-
+from tests.integration.attest.releases import HELLO2, Release, findings, record_of, with_job
+from tests.integration.conftest import Run
 
 # Bottles that are not what they are said to be.
 
@@ -33,8 +21,6 @@ from brew_provenance.sandbox.github.faults import Fault
 def test_bottles_of_an_earlier_run_are_attested_with_the_run_that_built_them(
     run: Run, attest: Attest, release: Release, started: datetime
 ) -> None:
-    from dataclasses import replace
-
     release.take(*HELLO2)
     world = release.world
     now = world.rehearsal

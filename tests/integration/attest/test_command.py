@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,15 +14,22 @@ from typing import Any
 import jsonschema
 import pytest
 from tests.integration.attest.conftest import Attest
-from tests.integration.attest.releases import *
+from tests.integration.attest.releases import (
+    ALL,
+    FIXTURES,
+    HELLO2,
+    REPOSITORY,
+    TAP,
+    Release,
+    findings,
+    payload,
+    record_of,
+)
 from tests.integration.conftest import Result, Run
 from tests.integration.test_gh_command import brews_check
 
 from brew_provenance.bottle import ALL_TAG, Bottle, BottleFileName, Digest
 from brew_provenance.sandbox.github.attestations import Visibility
-from brew_provenance.sandbox.github.exchange import Call, Reply
-from brew_provenance.sandbox.github.faults import Fault
-
 
 NAMES = sorted(path.name for path in (FIXTURES / "bottles").iterdir())
 FORMULAE = ("farewell", "hello", "hello@2", "hello+plus", "salutations", "greeter")
@@ -142,7 +146,9 @@ def test_the_json_keeps_to_its_schema(attest: Attest, release: Release) -> None:
         assert (each["sha256"], each["state"], each["newlySigned"]) == (digest, "published", True)
         assert each["formulaCommit"] == release.ground.head
     again = check_json(attest("--format", "json").out)
-    assert {(each["state"], each["newlySigned"]) for each in again["attestations"]} == {("there already", False)}
+    assert {(each["state"], each["newlySigned"]) for each in again["attestations"]} == {
+        ("there already", False)
+    }
 
 
 def test_brews_own_check_passes(run: Run, attest: Attest, release: Release) -> None:
@@ -155,7 +161,9 @@ def test_brews_own_check_passes(run: Run, attest: Attest, release: Release) -> N
     for path in release.folder.glob("*.tar.gz"):
         name = BottleFileName.parse(path.name)
         digest = Digest("sha256", hashlib.sha256(path.read_bytes()).hexdigest())
-        bottle = Bottle(TAP, name.formula, name.version, name.rebuild, name.tag, digest, "https://ghcr.io/v2/x")
+        bottle = Bottle(
+            TAP, name.formula, name.version, name.rebuild, name.tag, digest, "https://ghcr.io/v2/x"
+        )
         found = brews_check(gh, bottle, path, REPOSITORY, path.name)
         statement = found["verificationResult"]["statement"]
         assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
@@ -264,14 +272,14 @@ def test_a_policy_that_does_not_allow_the_signer_keeps_all_from_being_signed(
     path = tmp_path / "policy.toml"
     path.write_text(
         f"""schema = 1
+name = "strict"
 tap = "{TAP}"
 
 [[signer]]
 name = "another workflow"
-repository = "{REPOSITORY}"
-workflow = ".github/workflows/other.yml"
-refs = ["refs/heads/main"]
-runners = ["github-hosted"]
+source-repository = "{REPOSITORY}"
+source-refs = ["refs/heads/main"]
+workflows = [".github/workflows/other.yml"]
 """,
         encoding="utf-8",
     )
@@ -335,5 +343,3 @@ def test_a_repository_that_its_token_calls_private_is_refused(
     (tmp_path / "token").write_text(token, encoding="ascii")
     assert "--allow-private" in attest("--identity-token", tmp_path / "token", code=6).err
     assert (release.entries, release.stored()) == (before, [])
-
-

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,6 @@ from brew_provenance.sandbox.github.faults import Fault
 from brew_provenance.sandbox.services.baddays import FOREVER_SECONDS, PLACES
 
 BOTTLES = (*HELLO2, "farewell--1.5.2_1.sonoma.bottle.tar.gz")
-PUBLISHING = ("publishing", 0)
 
 
 @dataclass
@@ -93,6 +93,14 @@ def end(release: Release, folder: Path, process: subprocess.Popen[bytes], how: i
     return said
 
 
+def wait_for_files(release: Release, count: int) -> None:
+    """Wait until what was answered is on disk."""
+    until = time.monotonic() + SECONDS
+    while len(kept_bundles(release)) < count:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def kept_bundles(release: Release) -> list[str]:
     return sorted(path.name for path in release.bundles.glob("*.sigstore.json"))
 
@@ -113,6 +121,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next_one(
     wait.order(release)
     with start(release, tmp_path) as process:
         assert wait.reached.wait(SECONDS)
+        wait_for_files(release, wait.passes if wait.place == "log" else 0)
         end(release, tmp_path, process, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     for faults in release.world.faults.values():

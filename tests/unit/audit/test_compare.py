@@ -460,6 +460,48 @@ def test_two_audits_are_compared_over_their_ledgers(tmp_path: Path) -> None:
     ]
 
 
+def built_from(commit: str, **changes: Any) -> Entry:
+    judgement = make_judgement()
+    evidence = dict(judgement.evidence or {}) | {"formula_commit": commit}
+    return make_entry(judgement=replace(judgement, evidence=evidence), **changes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "alarm"),
+    [
+        (None, None, False),
+        (None, True, False),
+        (None, False, True),
+        (True, False, True),
+        # An alarm is what is new.
+        (False, False, False),
+        (False, True, False),
+        (True, None, False),
+    ],
+)
+def test_a_formula_commit_to_which_the_branch_does_not_lead_any_more_is_an_alarm(
+    before: bool | None, after: bool | None, alarm: bool, ledger: Ledger
+) -> None:
+    commit = "c" * 40
+    entries = [built_from(commit), built_from("d" * 40, tag="ventura", place=1), make_entry("other")]
+    runs_ = []
+    for reachable in (before, after):
+        number = record(ledger, entries)
+        if reachable is not None:
+            with ledger.transaction():
+                ledger.record_commits(number, {commit: reachable})
+        runs_.append(ledger.run(number))
+    changes = compare_runs((ledger, runs_[0]), (ledger, runs_[1])).changes
+    found_codes = [(change.code, change.bottle.tag, change.after) for change in changes]
+    assert found_codes == ([("formula-commit-unreachable", "sonoma", commit)] if alarm else [])
+
+
+def test_thousands_of_bottles_of_one_formula_are_compared_in_no_time() -> None:
+    # A formula's history: every comparison with all others would be 36 million.
+    history = [make_entry(version=f"1.{number}", place=number) for number in range(6_000)]
+    assert codes(history, history) == []
+
+
 # How it is printed
 
 

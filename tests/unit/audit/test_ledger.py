@@ -32,8 +32,8 @@ from tests.unit.audit.audits import (
 )
 
 from brew_provenance.audit import database, report
-from brew_provenance.audit.database import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, LedgerError
-from brew_provenance.audit.ledger import MAX_NOTE, MAX_NOTES, Judgement, Ledger, verdict_key
+from brew_provenance.audit.database import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, SCHEMAS, LedgerError
+from brew_provenance.audit.ledger import MAX_NOTE, MAX_NOTES, Entry, Judgement, Ledger, Listed, verdict_key
 from brew_provenance.policy import Gives
 from brew_provenance.verdict import Outcome
 
@@ -201,6 +201,80 @@ def test_a_ledger_of_another_version_is_refused_and_left_as_it_is(
         Ledger(path, create=create)
     assert caught.value.next_step.startswith(next_step)
     assert path.read_bytes() == before
+
+
+@pytest.fixture
+def first_version(tmp_path: Path) -> Path:
+    """A ledger as the first version of this program wrote it."""
+    path = tmp_path / "first.sqlite"
+    with opened(path) as ledger:
+        record(ledger, [make_entry("bar"), make_entry("foo")])
+    with closing(sqlite3.connect(path)) as plain_:
+        for (table,) in plain_.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            if f"CREATE TABLE {table} " not in SCHEMAS[1]:
+                plain_.execute(f"DROP TABLE {table}")
+        plain_.execute("PRAGMA user_version = 1")
+        plain_.commit()
+        plain_.execute("VACUUM")
+    return path
+
+
+def test_a_ledger_of_the_first_version_is_read_as_it_is(first_version: Path) -> None:
+    before = first_version.read_bytes()
+    with Ledger(first_version) as ledger:
+        run = ledger.last_run()
+        assert [entry.formula for entry in ledger.entries(run.id)] == ["bar", "foo"]
+        assert [entry.listed for entry in ledger.entries(run.id)] == [None, None]
+        assert ledger.commits(run.id) == {}
+    assert first_version.read_bytes() == before
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date_to_be_written(
+    first_version: Path, tmp_path: Path
+) -> None:
+    with Ledger(first_version, create=True) as ledger:
+        number = record(ledger, [replace(make_entry("foo"), listed=Listed("a" * 40, None))])
+        with ledger.transaction():
+            ledger.record_commits(number, {"a" * 40: True})
+        assert [entry.listed for entry in ledger.entries(number)] == [Listed("a" * 40, None)]
+        assert [entry.listed for entry in ledger.entries(1)] == [None, None]
+    with Ledger(first_version) as ledger:
+        assert ledger.commits(number) == {"a" * 40: True}
+    with closing(sqlite3.connect(first_version)) as other:
+        assert other.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+
+
+def test_a_ledger_that_cannot_be_brought_up_to_date_stays_as_it_was(
+    first_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "SCHEMA", f"{SCHEMA};CREATE nonsense")
+    before = first_version.read_bytes()
+    with pytest.raises(LedgerError):
+        Ledger(first_version, create=True)
+    with Ledger(first_version) as ledger:
+        assert len(list(ledger.entries(1))) == 2
+    assert first_version.read_bytes()[:100] == before[:100]
+
+
+def test_a_ledger_that_lacks_tables_of_its_version_is_refused(first_version: Path) -> None:
+    with closing(sqlite3.connect(first_version)) as other:
+        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    with pytest.raises(LedgerError, match="tables"):
+        Ledger(first_version, create=True)
+
+
+def test_the_formula_commits_of_verified_attestations_are_found(path: Path) -> None:
+    def built_from(commit: str, **changes: Any) -> Entry:
+        judgement = make_judgement(**changes)
+        return make_entry(commit, judgement=replace(judgement, evidence={"formula_commit": commit}))
+
+    with opened(path) as ledger:
+        entries = [built_from("b"), built_from("a"), built_from("c", outcome=Outcome.REJECTED, gives=None)]
+        run = record(ledger, [*entries, make_entry("other")])
+        other = record(ledger, [built_from("d")])
+        assert ledger.attested_commits(run) == ["a", "b"]
+        assert ledger.attested_commits(other) == ["d"]
+        assert ledger.attested_commits(99) == []
 
 
 HOSTILE = {

@@ -294,3 +294,17 @@ def test_answers_come_along(store: CountingStore, tmp_path: Path, stack: ExitSta
             digest: found for part in parts for digest, found in part.answers(store.name, digests).items()
         }
         assert len(out.answers(store.name, digests)) == 61
+
+
+def test_what_was_found_of_formula_commits_is_put_together(tmp_path: Path, ledger: Ledger) -> None:
+    with ExitStack() as stack:
+        parts = []
+        for number, commits in ((1, {"a" * 40: True}), (2, {"b" * 40: False})):
+            part = stack.enter_context(opened(tmp_path / str(number)))
+            shard = Shard(number, 2)
+            names = [name for name in ("a", "b", "c", "d", "e", "f") if shard.holds(name)]
+            run = record(part, [make_entry(name) for name in names], shard=str(shard))
+            with part.transaction():
+                part.record_commits(run, commits)
+            parts.append(part)
+        assert ledger.commits(merge(ledger, parts)) == {"a" * 40: True, "b" * 40: False}

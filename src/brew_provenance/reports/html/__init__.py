@@ -13,14 +13,18 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from brew_provenance.findings import LIMITS, REASONS
 from brew_provenance.reports.html.bottles import Bottle, State
 from brew_provenance.reports.html.columns import Columns, embedded
 from brew_provenance.reports.html.figures import Figures
 from brew_provenance.reports.text import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 __all__ = ["Bottle", "Page", "State", "render"]
 
@@ -51,23 +55,11 @@ class Page:
 
 def render(page: Page, bottles: Iterable[Bottle]) -> Iterator[str]:
     """Yield the page in pieces, ASCII only. Bottles come in the order of their formulae's names."""
-    # Loaded for this report alone.
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
-
     columns, figures = Columns(), Figures()
     for bottle in bottles:
         columns.add(bottle)
         figures.add(bottle)
     style, script = _read("page.css"), "\n".join(_read(name) for name in _SCRIPTS)
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"printable": printable, "number": "{:,}".format, "moment": _moment}
-    template = environment.from_string(_read("page.html"))
     values = {
         "page": page,
         "figures": figures,
@@ -78,7 +70,23 @@ def render(page: Page, bottles: Iterable[Bottle]) -> Iterator[str]:
         "script_digest": _digest(script),
         "data": _data(page, columns, figures),
     }
-    yield from template.generate(values)
+    yield from _template().generate(values)
+
+
+@cache
+def _template() -> Template:
+    # Loaded for this report alone.
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"printable": printable, "number": "{:,}".format, "moment": _moment}
+    return environment.from_string(_read("page.html"))
 
 
 def _data(page: Page, columns: Columns, figures: Figures) -> Iterator[str]:

@@ -11,7 +11,6 @@ import base64
 import json
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from os.path import commonprefix
 from typing import Final, TypeAlias
 
 from brew_provenance.reports.html.bottles import Bottle
@@ -104,14 +103,20 @@ class _Column:
         yield '{"values":['
         before = ""
         for number, text in enumerate(ordered):
-            shared = len(commonprefix((before, text)))
+            shared = _shared(before, text)
             yield f"{',' if number else ''}{shared},{json.dumps(text[shared:])}"
             before = text
         yield '],"rows":'
         places = {text: place for place, text in enumerate(ordered)}
-        written = [str(places.get(text, -1)) for text in texts]
+        written = [str(-1 if text is None else places[text]) for text in texts]
         yield written[0] if len(written) == 1 else f"[{','.join(written[place] for place in self._rows)}]"
         yield "}"
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters two texts begin with in common."""
+    length = min(len(one), len(other))
+    return next((place for place in range(length) if one[place] != other[place]), length)
 
 
 def embedded(head: Mapping[str, object], columns: Columns) -> Iterator[str]:

@@ -108,7 +108,7 @@ class Figures:
         if state.is_verified:
             self._limits.update(code for code in bottle.codes if code in LIMITS)
             evidence = bottle.evidence or {}
-            signer = str(evidence.get("signer") or "not recorded")
+            signer = str(evidence.get("signer") or "")
             self._signers.setdefault(signer, Counter())[state] += 1
             if month := _MONTH.match(str(evidence.get("signed") or "")):
                 self._months.setdefault(month[1], Counter())[state] += 1
@@ -197,7 +197,8 @@ def _bars(what: str, counts: Mapping[str, Counter[State]], names: Sequence[str])
     bars = []
     for name in names[:SHOWN]:
         label = printable(name)
-        bars.append(_bar(label, f"#/?{what}={quote(label, safe='')}", counts[name], longest))
+        link = f"#/?{what}={quote(label, safe='')}" if label else None
+        bars.append(_bar(label or "not recorded", link, counts[name], longest))
     return [*bars, _bar(f"{len(names) - SHOWN:,} others", None, rest, longest)] if rest else bars
 
 

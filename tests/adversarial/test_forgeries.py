@@ -19,6 +19,9 @@ SHOWN_ELSEWHERE = {
     "subject-other-url": "only the backfill names its subjects by URL",
     "build-type-not-allowed": "the policy would have to demand one",
     "builder-environment-not-allowed": "the policy would have to refuse one",
+    "vsa-other-verifier": "a summary counts only where its verifier is named",
+    "vsa-other-resource": "as above",
+    "vsa-failed": "as above",
     "verification-failed": "the catch-all; a forgery that meets it lacks a code",
     "verification-crashed": "the catch-all; a forgery that meets it lacks a code",
 }

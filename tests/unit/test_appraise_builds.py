@@ -32,7 +32,7 @@ from brew_provenance.appraise import BindFormula, answer, appraise, appraise_bun
 from brew_provenance.buildtypes.bottle.v1 import BottleBuild
 from brew_provenance.findings import LIMITS, REASONS, Finding, Severity
 from brew_provenance.policy import Policy, Signer
-from brew_provenance.statement import PROVENANCE_V1
+from brew_provenance.statement import BOTTLE_BUILD, PROVENANCE_V1
 from brew_provenance.subject import Package, Question
 from brew_provenance.verdict import Outcome, Verdict
 
@@ -364,3 +364,11 @@ def test_limits_are_notes_of_the_table() -> None:
 def test_a_forged_build_type_is_unknown() -> None:
     predicate = altered(make_predicate(), (("buildDefinition", "buildType"), "https://example.org/v1"))
     assert codes(judge(make_statement_document(predicate=predicate)))[0] == "build-type-unknown"
+
+
+def test_a_builder_that_is_no_workflow_is_allowed_by_no_policy() -> None:
+    build = BottleBuild.from_json(altered(make_build().predicate(), (BUILDER, "https://github.com/octo/x")))
+    for signer in (make_signer(), make_signer(builders=(TESTS,))):
+        assert [finding.code for finding in signer.judge_build(BOTTLE_BUILD, build)] == [
+            "builder-not-allowed"
+        ]

@@ -451,7 +451,7 @@ class _Signer:
             if findings:
                 failures += (_foreseen(item.name, findings) for item in work.items)
         if failures:
-            raise NotAttestedError(failures, sum(len(work.items) for work in works))
+            raise NotAttestedError(failures, [item.name for work in works for item in work.items])
 
     def sign(self, work: Work) -> _Ready:
         """Return a signed attestation, which is on disk. Raises BuildSideError."""

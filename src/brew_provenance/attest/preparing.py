@@ -94,16 +94,18 @@ class FoundError(BuildSideError):
 class NotAttestedError(BuildSideError):
     """Some bottles cannot be attested, and so nothing was signed."""
 
-    def __init__(self, failures: Sequence[BuildSideError], count: int) -> None:
+    def __init__(self, failures: Sequence[BuildSideError], names: Sequence[str]) -> None:
         one = failures[0]
         many = len(failures) > 1
         super().__init__(
-            f"{len(failures)} of {count} bottles" if many else one.thing,
+            f"{len(failures)} faults in {len(names)} bottles" if many else one.thing,
             "cannot be attested, and nothing was signed" if many else one.cause,
             "look at each of them" if many else one.next_step,
         )
         self.failures = tuple(failures)
-        """Why, a bottle each."""
+        """Why, a bottle or a record each."""
+        self.names = tuple(names)
+        """All bottles that were to be attested."""
 
 
 def prepare(  # noqa: PLR0913 - what bottles are, and whom to ask
@@ -138,7 +140,7 @@ def prepare(  # noqa: PLR0913 - what bottles are, and whom to ask
         except BuildSideError as error:
             failures.append(error)
     if failures:
-        raise NotAttestedError(failures, len(tarballs))
+        raise NotAttestedError(failures, tarballs)
     return Prepared(tuple(items), tuple(_notes(items, records, () if with_records else written)))
 
 

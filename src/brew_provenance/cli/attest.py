@@ -208,7 +208,7 @@ class _Run:
         try:
             report = self._resume(judging, store) if choices.resume else self._attest(judging, store)
         except NotAttestedError as error:
-            report = Report(failure=error, unsigned=sorted(one.thing for one in error.failures))
+            report = Report(failure=error, unsigned=sorted(error.names))
         return Result(report, choices.repository, choices.bundles, judging, store.name)
 
     def _attest(self, judging: Judging, store: Store) -> Report:

@@ -26,7 +26,7 @@ from cryptography.x509 import (
     SubjectAlternativeName,
     UnsupportedGeneralNameType,
 )
-from cryptography.x509.certificate_transparency import LogEntryType, SignedCertificateTimestamp
+from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from cryptography.x509.verification import (
     Criticality,
@@ -191,8 +191,6 @@ def check_transparency(leaf: Certificate, issuer: Certificate, logs: Mapping[byt
     log = logs.get(promise.log_id)
     if log is None:
         raise Refusal("sct-invalid", f"the trusted root knows no log {promise.log_id.hex()}")
-    if promise.entry_type is not LogEntryType.PRE_CERTIFICATE:
-        raise Refusal("sct-invalid", "it is not for a precertificate")
     if not isinstance(promise.signature_hash_algorithm, SHA256):
         raise Refusal("sct-invalid", "it is not signed over a SHA-256 digest")
     time = promise.timestamp.replace(tzinfo=UTC)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.attest.conftest import Attest
-from tests.integration.attest.releases import HELLO2, Release, findings, hurry
+from tests.integration.attest.releases import HELLO2, REPOSITORY, Release, findings, hurry
 from tests.integration.conftest import Run
 
 from brew_provenance.sandbox.github.exchange import Call, Reply
 from brew_provenance.sandbox.github.faults import Fault
+from brew_provenance.sandbox.github.options import Grant
 
 ORDINARY = {
     *("oidc=down:1", "ca=429:1", "log=503:1", "actions=cut:1", "store=503:1", "publishing=lost:1"),
@@ -177,7 +179,24 @@ def test_a_log_that_hangs_is_given_up(
     assert "no answer" in result.err
 
 
-def test_a_missing_line_of_permissions_is_told(
+def test_a_job_that_may_not_add_attestations_is_told_which_line_is_missing(
+    attest: Attest, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release.take(*HELLO2)
+    backend = release.world.github.backend
+    grant = Grant(reads=frozenset({REPOSITORY}), actions=frozenset({REPOSITORY}))
+    tokens = {release.world.token: grant}
+    monkeypatch.setattr(backend, "options", replace(backend.options, tokens=tokens))
+    before = release.entries
+    assert "permissions: attestations: write" in attest(code=6).err
+    monkeypatch.undo()
+    for name, value in release.environment.items():
+        monkeypatch.setenv(name, value)
+    attest()
+    assert (release.entries - before, release.stored()) == (2, sorted(HELLO2))
+
+
+def test_without_a_token_it_is_said_which_variable_to_set(
     attest: Attest, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release.take(*HELLO2)

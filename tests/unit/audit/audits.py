@@ -272,11 +272,11 @@ def as_json(ledger: Ledger, run: int) -> dict[str, Any]:
     return document
 
 
-def reports(ledger: Ledger, run: int) -> dict[str, str]:
-    """Return all reports of a run to the byte, as if it had been made at one moment."""
+def reports(ledger: Ledger, run: int, names: Iterable[str] = tuple(FORMATS)) -> dict[str, str]:
+    """Return reports of a run to the byte, as if it had been made at one moment."""
     found = ledger.run(run)
     found = replace(found, finished=found.started)
-    return {name: "".join(render(ledger, found)) for name, render in FORMATS.items()}
+    return {name: "".join(FORMATS[name](ledger, found)) for name in names}
 
 
 def mixture() -> tuple[list[Formula], CountingStore]:

@@ -26,7 +26,7 @@ from sigstore.dsse import Statement
 from sigstore.errors import Error as SigstoreError
 from sigstore.models import ClientTrustConfig, InvalidBundle
 from sigstore.oidc import ExpiredIdentity, IdentityError, IdentityToken, detect_credential
-from sigstore.sign import Signer, SigningContext
+from sigstore.sign import ExpiredCertificate, Signer, SigningContext
 
 from brew_provenance import strictjson
 from brew_provenance.errors import BuildSideError, InputError
@@ -175,7 +175,8 @@ class Keyless:
         """Return a token that is valid for a while yet. Raises _StepError."""
         if self._token is None or self._expires(self._token) - MARGIN <= self._clock():
             raw = self._given if self._given is not None else self._ask_issuer()
-            self._secrets.add(raw)
+            if raw:
+                self._secrets.add(raw)
             try:
                 self._token = IdentityToken(raw)
             except IdentityError:
@@ -232,7 +233,8 @@ class Keyless:
                 BuildSideError(where, f"no answer within {self._patience:.0f} s", _AGAIN), passes=True
             ) from None
         if isinstance(result, Exception):
-            raise _explain(where, result, self._secrets) from None
+            # Copied: another thread may have a further one by now.
+            raise _explain(where, result, tuple(self._secrets)) from None
         return result[0]
 
 
@@ -333,6 +335,7 @@ def _explain(where: str, error: Exception, secrets: Collection[str]) -> _StepErr
             return _explain_exchange(_service(link) or where, link, error, secrets)
     for kind, thing, cause, passes in (
         (ExpiredIdentity, _ISSUER, "it expired before a certificate was had", True),
+        (ExpiredCertificate, _AUTHORITY, "its certificate expired before it was used", True),
         (InvalidBundle, _STAMPS, "there is no timestamp, without which the log's entry proves no time", True),
         (SigstoreError, where, "its answer does not verify", False),
     ):

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from sigstore.errors import Error as SigstoreError
 
 from brew_provenance.bottle import Digest
@@ -16,6 +17,7 @@ from brew_provenance.bundle import Bundle, read_bundle
 from brew_provenance.errors import TrustError
 from brew_provenance.evidence import Evidence, TimeSource
 from brew_provenance.findings import Finding
+from brew_provenance.sandbox.bundle import BUNDLE_V01
 from brew_provenance.sandbox.envelope import read_signature
 from brew_provenance.sandbox.scenario import Scenario
 from brew_provenance.trust import TrustedRoot
@@ -225,3 +227,139 @@ def test_unsupported_kind_is_not_handed_to_sigstore(scenario: Scenario) -> None:
 
     assert isinstance(refused, Finding)
     assert refused.code == "unsupported-dsse-002-log-entry"
+
+
+def stamped(document: dict[str, Any], *stamps: bytes) -> dict[str, Any]:
+    encoded = [{"signedTimestamp": base64.b64encode(stamp).decode()} for stamp in stamps]
+    document["verificationMaterial"]["timestampVerificationData"] = {"rfc3161Timestamps": encoded}
+    return document
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "is_proven", "limits"),
+    [
+        (Scenario.bundle, "dsse/0.0.1", True, []),
+        (Scenario.bundle_v2, "hashedrekord/0.0.2", True, []),
+        (Scenario.bundle_intoto, "intoto/0.0.2", True, []),
+        (Scenario.bundle_promised, "dsse/0.0.1", False, ["log-promise-only"]),
+    ],
+)
+def test_evidence_says_what_kind_of_entry_there_is(
+    make: Callable[[Scenario], dict[str, Any]],
+    kind: str,
+    limits: list[str],
+    scenario: Scenario,
+    *,
+    is_proven: bool,
+) -> None:
+    document = make(scenario)
+
+    evidence = answer(Verifier([root_of(scenario)]), document)
+
+    assert isinstance(evidence, Evidence)
+    assert evidence.log_entry is not None
+    assert (evidence.log_entry.kind, evidence.log_entry.is_proven) == (kind, is_proven)
+    assert [limit.code for limit in evidence.limits] == limits
+    assert evidence.signature == read_signature(document["dsseEnvelope"])
+    assert evidence.payload == base64.b64decode(document["dsseEnvelope"]["payload"])
+    assert evidence.claims.source_repository_id == scenario.job.repository_id
+
+
+@pytest.mark.parametrize("make", [Scenario.bundle_intoto, Scenario.bundle_promised])
+def test_older_kinds_take_their_time_from_whoever_vouches_for_it(
+    make: Callable[[Scenario], dict[str, Any]], scenario: Scenario
+) -> None:
+    verifier = Verifier([root_of(scenario)])
+    document = make(scenario)
+    signature = read_signature(document["dsseEnvelope"])
+    right = scenario.sigstore.timestamp_authority.stamp(signature, scenario.at)
+    strange = scenario.other.timestamp_authority.stamp(signature, scenario.at)
+
+    assert times(answer(verifier, document)) == [TimeSource.LOG]
+    assert times(answer(verifier, stamped(document, strange))) == [TimeSource.LOG]
+    assert times(answer(verifier, stamped(document, strange, right))) == [
+        TimeSource.LOG,
+        TimeSource.AUTHORITY,
+    ]
+
+
+def test_entry_of_kind_intoto_without_a_promise_needs_a_timestamp_that_verifies(scenario: Scenario) -> None:
+    verifier = Verifier([root_of(scenario)])
+    document = scenario.bundle_intoto()
+    del document["verificationMaterial"]["tlogEntries"][0]["inclusionPromise"]
+    signature = read_signature(document["dsseEnvelope"])
+    right = scenario.sigstore.timestamp_authority.stamp(signature, scenario.at)
+    strange = scenario.other.timestamp_authority.stamp(signature, scenario.at)
+
+    assert times(answer(verifier, stamped(document, right))) == [TimeSource.AUTHORITY]
+    refused = answer(verifier, stamped(document, strange))
+    assert isinstance(refused, Finding)
+    assert refused.code == "timestamp-unverified"
+
+
+def test_promise_without_a_time_is_none_even_beside_a_timestamp(scenario: Scenario) -> None:
+    document = scenario.bundle_promised()
+    del document["verificationMaterial"]["tlogEntries"][0]["integratedTime"]
+    signature = read_signature(document["dsseEnvelope"])
+    stamp = scenario.sigstore.timestamp_authority.stamp(signature, scenario.at)
+
+    refused = answer(Verifier([root_of(scenario)]), stamped(document, stamp))
+
+    assert isinstance(refused, Finding)
+    assert refused.code == "log-promise-invalid"
+
+
+def test_message_signature_with_a_promise_alone_is_no_attestation(scenario: Scenario) -> None:
+    document = scenario.sigstore.sign_message(
+        scenario.artifact, scenario.job, at=scenario.at, media_type=BUNDLE_V01
+    )
+    del document["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]
+
+    refused = answer(Verifier([root_of(scenario)]), document)
+
+    assert isinstance(refused, Finding)
+    assert refused.code == "not-an-attestation"
+
+
+def test_timestamps_that_sigstore_takes_and_the_rfc_does_not_are_no_time(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = scenario.bundle_v2()
+    signature = read_signature(document["dsseEnvelope"])
+    tsa = scenario.sigstore.timestamp_authority
+    two = stamped(document, *(tsa.stamp(signature, scenario.at + timedelta(seconds=n)) for n in (0, 1)))
+    verifier = Verifier([root_of(scenario)])
+    assert times(answer(verifier, two)) == [TimeSource.AUTHORITY] * 2
+    monkeypatch.setattr("brew_provenance.verify.timestamps.is_stamping", lambda *_: False)
+
+    refused = answer(verifier, two)
+
+    assert isinstance(refused, Finding)
+    assert refused.code == "timestamp-unverified"
+
+
+def test_what_cryptography_warns_of_in_a_timestamp_is_refused(scenario: Scenario) -> None:
+    document = scenario.bundle_v2()
+    (stamp,) = document["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"]
+    own = scenario.sigstore.timestamp_authority.certificate.public_bytes(Encoding.DER)
+    raw = base64.b64decode(stamp["signedTimestamp"])
+    assert own in raw
+    # Its serial number, made negative.
+    negative = own[:15] + bytes([own[15] | 0x80]) + own[16:]
+
+    refused = answer(Verifier([root_of(scenario)]), stamped(document, raw.replace(own, negative)))
+
+    assert isinstance(refused, Finding)
+    assert refused.code == "bundle-malformed"
+
+
+def test_root_that_sigstore_cannot_use_is_an_error(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> object:
+        raise SigstoreError("of no use")
+
+    monkeypatch.setattr("brew_provenance.verify.sigstorepy.SigstoreVerifier", fail)
+
+    with pytest.raises(TrustError, match="not a usable trusted root: of no use"):
+        Verifier([root_of(scenario)])

@@ -117,11 +117,13 @@ def test_the_policy_for_the_reusable_workflow_is_one(tmp_path: Path) -> None:
     assert (ROOT / signer.workflows[0]).is_file()
 
 
-# The lock file that the actions install from
+# The lock files that CI installs from
+
+RUNTIME, TESTING = "requirements.txt", "requirements-dev.txt"
 
 
-def locked() -> dict[str, tuple[Version, int]]:
-    text = (ROOT / ".github" / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+def locked(name: str) -> dict[str, tuple[Version, int]]:
+    text = (ROOT / ".github" / name).read_text(encoding="utf-8").replace("\\\n", " ")
     found: dict[str, tuple[Version, int]] = {}
     for line in text.splitlines():
         if line.startswith("#"):
@@ -133,16 +135,31 @@ def locked() -> dict[str, tuple[Version, int]]:
     return found
 
 
-def test_the_lock_has_every_dependency_as_the_project_wants_it() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lock = locked()
-    for text in project["dependencies"]:
+def wanted(name: str) -> list[str]:
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project, dependencies = document["project"], list(document["project"]["dependencies"])
+    if name == TESTING:
+        dependencies += document["dependency-groups"]["dev"]
+        dependencies += [one for extra in project["optional-dependencies"].values() for one in extra]
+    return dependencies
+
+
+@pytest.mark.parametrize("name", [RUNTIME, TESTING])
+def test_a_lock_has_every_dependency_as_the_project_wants_it(name: str) -> None:
+    lock = locked(name)
+    for text in wanted(name):
         requirement = Requirement(text)
         version, _ = lock[canonicalize_name(requirement.name)]
-        assert version in requirement.specifier, (
-            f"{text} is locked at {version}: refresh .github/requirements.txt"
-        )
+        assert version in requirement.specifier, f"{text} is locked at {version}: run scripts/lock"
 
 
-def test_the_lock_names_digests_for_everything() -> None:
-    assert all(count for _, count in locked().values())
+@pytest.mark.parametrize("name", [RUNTIME, TESTING])
+def test_a_lock_names_digests_for_everything(name: str) -> None:
+    assert all(count for _, count in locked(name).values())
+
+
+def test_what_is_tested_is_what_taps_install() -> None:
+    tested, installed = locked(TESTING), locked(RUNTIME)
+    assert {name: tested[name][0] for name in installed} == {
+        name: pin for name, (pin, _) in installed.items()
+    }

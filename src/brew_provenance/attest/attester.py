@@ -22,7 +22,7 @@ import rfc8785
 from brew_provenance.appraise import Candidate, appraise_bundle
 from brew_provenance.attest.bundles import SUFFIX, BundleFolder
 from brew_provenance.attest.foresight import foresee
-from brew_provenance.attest.judging import Judging, RejectedError
+from brew_provenance.attest.judging import Judging, RejectedError, bind_item
 from brew_provenance.attest.preparing import FoundError, Item, NotAttestedError
 from brew_provenance.bottle import BottleFileName, Digest
 from brew_provenance.bottlestatement import build_statement, plain_statement
@@ -447,7 +447,14 @@ class _Signer:
         failures: list[BuildSideError] = []
         for work in works:
             statement = work.statement(self._claims, self._server)
-            findings = foresee(statement, self._claims, judging.policy, server=self._server, now=now)
+            findings = foresee(
+                statement,
+                self._claims,
+                judging.policy,
+                bind=partial(bind_item, work.items[0]),
+                server=self._server,
+                now=now,
+            )
             if findings:
                 failures += (_foreseen(item.name, findings) for item in work.items)
         if failures:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from brew_provenance.appraise import BindFormula
 from brew_provenance.bundle import IN_TOTO, MAX_BUNDLE_BYTES
 from brew_provenance.certificate import Claims
 from brew_provenance.crosscheck import check_predicate
@@ -50,12 +51,19 @@ _LOCATIONS: Final = {
 }
 
 
-def foresee(
-    statement: bytes, token: Mapping[str, str], policy: Policy, *, server: str, now: datetime
+def foresee(  # noqa: PLR0913 - all that decides
+    statement: bytes,
+    token: Mapping[str, str],
+    policy: Policy,
+    *,
+    bind: BindFormula,
+    server: str,
+    now: datetime,
 ) -> list[Finding]:
     """Return what will keep a statement from being accepted once the holder of a token has signed it.
 
-    `token` are its claims, and `server` is where its workflows are, `https://github.com`.
+    `token` are its claims, and `server` is where its workflows are, `https://github.com`; `bind` says what
+    a build's formula is held against.
     """
     evidence = Evidence(
         trusted_root="",
@@ -78,7 +86,9 @@ def foresee(
     if faults:
         return faults
     judged = policy.judge_build(evidence, build_type_of(read), build)
-    return judged if isinstance(judged, list) else []
+    if isinstance(judged, list):
+        return judged
+    return [finding for finding in bind(build) if finding.is_fault] if build is not None else []
 
 
 def foreseen_claims(token: Mapping[str, str], server: str) -> Claims:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from brew_provenance.appraise import BundleVerifier, Candidate, appraise
@@ -56,17 +57,19 @@ class Judging:
         raise RejectedError(item.name, verdict.faults)
 
     def _verdict(self, item: Item, candidates: Iterable[Candidate], store: str) -> Verdict:
-        def bind(build: BottleBuild) -> list[Finding]:
-            return bind_formula(build, None, version=item.file_name.version, packed=item.packed)
-
         question = Question(item.name, (item.digest,), name=item.name, tap=self.tap)
         basis = Basis(self.roots, self.policy, store)
-        return appraise(question, candidates, self.verifier, basis, bind=bind)
+        return appraise(question, candidates, self.verifier, basis, bind=partial(bind_item, item))
 
     def _accepted(self, item: Item, verdict: Verdict) -> Iterator[Assessment]:
         for assessment in verdict.assessments:
             if assessment.accepted and _says_all_of(assessment, item):
                 yield assessment
+
+
+def bind_item(item: Item, build: BottleBuild) -> list[Finding]:
+    """Hold a build's formula against the one in the bottle, where that was looked at."""
+    return bind_formula(build, None, version=item.file_name.version, packed=item.packed)
 
 
 def _says_all_of(assessment: Assessment, item: Item) -> bool:

@@ -155,7 +155,7 @@ class SigstorePython:
             if is_only_time or is_trusted(timestamp, parsed.signature, authorities)
         )
         if not times:
-            raise ValueError("verified without a time")
+            raise Refusal("timestamp-unverified", "no authority of the trusted root is fit to make one")
         return times
 
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509 import InvalidVersion
 from rfc3161_client import TimeStampResponse, VerificationError, VerifierBuilder, decode_timestamp_response
 
 from brew_provenance.evidence import TimeSource, VerifiedTime
@@ -56,10 +57,10 @@ def _has_made(authority: Authority, response: TimeStampResponse, signature: byte
     for intermediate in others:
         builder = builder.add_intermediate_certificate(intermediate)
     try:
-        # A response may carry a certificate that cryptography warns of today, and will refuse.
+        # A response may carry certificates of any kind; the authority's own is the trusted root's.
         with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
             builder.build().verify_message(response, signature)
-    except (VerificationError, ValueError, CryptographyDeprecationWarning):
+    except (VerificationError, ValueError, InvalidVersion, CryptographyDeprecationWarning):
         return False
     return True
 

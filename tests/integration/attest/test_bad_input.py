@@ -200,19 +200,3 @@ def test_options_that_cannot_be_meant_are_told(
     result = attest(*arguments, code=2)
     assert arguments[0].removeprefix("--") in result.err or arguments[1] in result.err
     assert not release.stored()
-
-
-def test_a_record_does_not_choose_which_repository_is_asked(attest: Attest, release: Release) -> None:
-    release.take(*HELLO2)
-    other = "octo/homebrew-tap"
-
-    def change(record: Any) -> None:
-        record["run"] |= {
-            "repository": other,
-            "workflow_ref": f"{other}/.github/workflows/x.yml@refs/heads/main",
-        }
-        record["tap"] |= {"name": "octo/tap", "remote": f"https://github.com/{other}"}
-
-    release.edit(HELLO2[0], change)
-    assert "record-other-" in attest(code=6).err
-    assert release.world.requests["github"].count("*", "/repos/octo/*") == 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.unit.verify.worlds import (
     ALWAYS,
@@ -234,3 +236,29 @@ def test_unreadable_certificate_has_its_own_reason() -> None:
     document["verificationMaterial"]["certificate"]["rawBytes"] = "AAAA"
     for root in (private_root(), public_root()):
         assert code(root, document) == "certificate-malformed"
+
+
+OWN = SCENARIO.private.timestamp_authority.certificate.public_bytes(Encoding.DER)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # Its version, the sign of its serial number, and the kind of its subject's name.
+        (bytes.fromhex("a003020102"), bytes.fromhex("a003020122")),
+        (OWN[13:16], bytes([OWN[13], OWN[14], OWN[15] | 0x80])),
+        (bytes.fromhex("0603550403"), bytes.fromhex("0603550483")),
+        (bytes.fromhex("170d"), bytes.fromhex("170e")),
+    ],
+    ids=["version", "serial", "name", "time"],
+)
+def test_a_certificate_in_a_timestamp_that_cannot_be_read_is_passed_over(before: bytes, after: bytes) -> None:
+    """Nothing signs the certificates that a response carries: the trusted root has the authority's."""
+    document = SCENARIO.bundle_private()
+    (stamp,) = document["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"]
+    raw = base64.b64decode(stamp["signedTimestamp"])
+    assert OWN in raw
+    assert before in OWN
+    stamp["signedTimestamp"] = base64.b64encode(raw.replace(OWN, OWN.replace(before, after, 1))).decode()
+
+    assert code(private_root(), document) in {"timestamp-unverified", "timestamp-malformed"}

@@ -370,7 +370,8 @@ def test_a_public_good_bundle_without_its_log_entry_never_passes(data: Path) -> 
     stamped = json.loads((data / "bundles" / f"gh-{DEMO_WHEEL}-bundle.jsonl").read_bytes())
     material = document["verificationMaterial"]
     del material["tlogEntries"]
-    for timestamps in ({}, stamped["verificationMaterial"]["timestampVerificationData"]):
+    none: dict[str, object] = {}
+    for timestamps in (none, stamped["verificationMaterial"]["timestampVerificationData"]):
         material["timestampVerificationData"] = timestamps
         (bundle,) = read_bundles(json.dumps(document).encode())
         assert isinstance(bundle, Bundle)

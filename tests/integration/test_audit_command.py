@@ -424,13 +424,14 @@ def test_a_ledger_lies_in_the_folder_for_data_and_is_reported_without_a_network(
 ) -> None:
     world.publish("foo")
     world.attest("foo")
-    texts = {name: audit("--format", name).out for name in ("text", "markdown", "json", "jsonl", "sarif")}
+    names = ("text", "markdown", "json", "jsonl", "sarif", "junit")
+    texts = {name: audit("--format", name).out for name in names}
     before = world.asked()
     world.service.faults.inject(faults.respond(500), None)
     for name, text in texts.items():
         result = run("audit", "report", "Octo/tap", "--format", name)
         assert result.code == 0
-        if name in {"jsonl", "sarif"}:
+        if name in {"jsonl", "sarif", "junit"}:
             assert result.out == text
     assert world.asked() == before
     assert [path.name for path in (world.folder / "data" / "brew-provenance" / "ledgers").iterdir()] == [
@@ -449,6 +450,47 @@ def test_a_report_can_be_written_to_a_file(audit: Run, run: Run, world: World) -
     assert document["summary"] == {"unattested": 3}
     result = run("audit", "report", TAP, "--ledger", world.folder / "l.sqlite", "--format", "json")
     assert json.loads(result.out) == document
+
+
+def test_a_page_goes_into_a_file_and_is_the_same_each_time(audit: Run, run: Run, world: World) -> None:
+    world.publish("foo")
+    world.attest("foo")
+    first, second = world.folder / "first.html", world.folder / "second.html"
+    ledger = world.folder / "l.sqlite"
+    result = audit("--ledger", ledger, "--format", "html", "--output", first)
+    assert (result.code, result.out) == (0, "")
+    page = first.read_text(encoding="ascii")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "Build provenance of" in page
+    assert run("audit", "report", TAP, "--ledger", ledger, "--format", "html", "--output", second).code == 0
+    assert second.read_text(encoding="ascii") == page
+
+
+@pytest.mark.parametrize("command", ["run", "report", "merge"])
+def test_a_page_without_a_file_is_refused_before_anything_is_done(
+    command: str, run: Run, world: World
+) -> None:
+    world.publish("foo")
+    ledger = world.folder / "l.sqlite"
+    place = [ledger, ledger] if command == "merge" else [TAP, "--ledger", ledger]
+    result = run("audit", command, *place, "--format", "html")
+    assert (result.code, result.out) == (2, "")
+    assert "--format html: is a file for a browser" in result.err
+    assert "give --output FILE" in result.err
+    assert not ledger.exists()
+    assert world.asked() == 0
+
+
+def test_a_page_that_cannot_be_written_is_an_error_and_leaves_nothing(
+    audit: Run, run: Run, world: World
+) -> None:
+    world.publish("foo")
+    ledger = world.folder / "l.sqlite"
+    audit("--ledger", ledger)
+    for place in (world.folder, world.folder / "nosuch" / "page.html"):
+        result = run("audit", "report", TAP, "--ledger", ledger, "--format", "html", "--output", place)
+        assert (result.code, str(place) in result.err) == (2, True)
+    assert not list(world.folder.glob("*.html"))
 
 
 def test_a_report_of_what_was_not_audited_is_an_error(audit: Run, run: Run, world: World) -> None:

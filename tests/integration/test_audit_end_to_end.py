@@ -82,7 +82,7 @@ def test_a_second_audit_judges_nothing_and_asks_nobody(place: Place, run: Run) -
     assert place.service.log.records == ()
 
 
-@pytest.mark.parametrize("output_format", ["text", "markdown", "json", "jsonl", "sarif"])
+@pytest.mark.parametrize("output_format", ["text", "markdown", "json", "jsonl", "sarif", "junit"])
 def test_a_ledger_can_be_reported_without_network(output_format: str, place: Place, run: Run) -> None:
     ledger = place.ledger("reported")
     if not ledger.exists():

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,24 @@ class SigstoreJS:
         subprocess.run(command, cwd=folder, check=True, timeout=_SECONDS, stdout=subprocess.DEVNULL)
         return cls(folder)
 
-    def verify(self, root: Any, bundles: Sequence[Any], *, identity: str, issuer: str) -> list[str | None]:
-        """Return None for each bundle that it accepts under a trusted root, and its words for the others."""
+    def verify(
+        self,
+        root: Any,
+        bundles: Sequence[Any],
+        *,
+        identity: str,
+        issuer: str,
+        thresholds: Mapping[str, int] | None = None,
+    ) -> list[str | None]:
+        """Return None for each bundle that it accepts under a trusted root, and its words for the others.
+
+        `thresholds` are how many log entries and times it asks for, where not its own.
+        """
         asked = {
             "root": root,
             "bundles": bundles,
             # It takes the name for a pattern, anchored at neither end.
+            "thresholds": dict(thresholds or {}),
             "identity": {"name": f"^{re.escape(identity)}$", "issuer": issuer},
         }
         done = subprocess.run(

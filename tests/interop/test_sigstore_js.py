@@ -11,6 +11,9 @@ from tests.interop.sigstorejs import SigstoreJS
 
 from brew_provenance.sandbox.scenario import Scenario
 
+# As `gh attestation verify` sets them for bundles of GitHub's own instance.
+UNLOGGED = {"tlogThreshold": 0, "ctlogThreshold": 0, "timestampThreshold": 1}
+
 
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
@@ -26,6 +29,28 @@ def test_it_accepts_what_the_sandbox_signs(sigstore_js: SigstoreJS, scenario: Sc
         scenario.sigstore.trusted_root(), made, identity=scenario.job.signer_uri, issuer=scenario.job.issuer
     )
     assert answered == [None, None]
+
+
+def test_it_accepts_the_older_kinds_that_the_sandbox_signs(
+    sigstore_js: SigstoreJS, scenario: Scenario
+) -> None:
+    made = [scenario.bundle_intoto(), scenario.bundle_promised()]
+    answered = sigstore_js.verify(
+        scenario.sigstore.trusted_root(), made, identity=scenario.job.signer_uri, issuer=scenario.job.issuer
+    )
+    assert answered == [None, None]
+
+
+def test_it_does_not_take_the_bundles_of_an_instance_without_a_log_for_logged_ones(
+    sigstore_js: SigstoreJS, scenario: Scenario
+) -> None:
+    """Its verifier asks for log entries unless it is told otherwise, whatever the root is."""
+    known = {"identity": scenario.job.signer_uri, "issuer": scenario.job.issuer}
+    private = scenario.bundle_private()
+    for root in (scenario.sigstore.trusted_root(), scenario.private.trusted_root()):
+        assert sigstore_js.verify(root, [private], **known) != [None]
+    unlogged = sigstore_js.verify(scenario.private.trusted_root(), [private], **known, thresholds=UNLOGGED)
+    assert unlogged == [None]
 
 
 def test_it_refuses_what_was_altered(sigstore_js: SigstoreJS, scenario: Scenario) -> None:

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -277,12 +276,32 @@ def test_an_issuer_that_gives_no_token_is_tried_again_and_told(
     world: World, make: Make, waits: Waits, value: str
 ) -> None:
     world.faults["oidc"].inject(body(json.dumps({"value": value}).encode()), None)
+    with pytest.raises(BuildSideError, match="GitHub gave none") as caught:
+        make().claims()
+    assert caught.value.thing == "the identity token"
+    assert waits.seconds == [1.0, 2.0, 4.0]
+
+
+def test_an_issuer_that_gives_old_tokens_is_tried_again_and_told(
+    world: World, make: Make, waits: Waits
+) -> None:
+    old = world.issuer.issue("sigstore", {"exp": 1_000_000_000})
+    world.faults["oidc"].inject(body(json.dumps({"value": old}).encode()), None)
     signing = make()
+    with pytest.raises(BuildSideError, match="expired, or is malformed") as caught:
+        signing.claims()
+    assert old not in str(caught.value)
+    assert waits.seconds == [1.0, 2.0, 4.0]
+    world.faults["oidc"].clear()
+    assert signing.claims()
+
+
+def test_no_token_is_no_secret_that_every_message_would_be_cleared_of(make: Make) -> None:
+    signing = make("")
     for _ in range(2):
-        with pytest.raises(BuildSideError, match="malformed") as caught:
+        with pytest.raises(BuildSideError) as caught:
             signing.claims()
-        assert "*" not in caught.value.cause
-    assert waits.seconds == [1.0, 2.0, 4.0] * 2
+        assert "*" not in str(caught.value)
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b'{"value": 1}', b"<html>", b"\xff", b"[" * 100_000])
@@ -478,31 +497,10 @@ def test_an_answer_that_quotes_what_it_was_sent_is_told_without_secrets(
         assert heard
     told = str(caught.value) + repr(caught.value)
     assert not any(secret in told for secret in [*heard, world.request_token])
-    assert not re.search(r"eyJ[\w-]{8}", told)
+    assert not re.search(r"eyJ[\w-]+\.eyJ", told)
     assert "\n" not in caught.value.cause
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
-
-
-def test_secrets_do_not_change_while_an_error_is_told(world: World, make: Make, clock: Clock) -> None:
-    signing = make()
-    signing.sign(statement(world))
-    world.bad_day("log=500")
-    stop = threading.Event()
-
-    def renew() -> None:
-        while not stop.is_set():
-            clock.ahead += timedelta(minutes=20)
-            signing.claims()
-
-    with ThreadPoolExecutor(1) as pool:
-        renewing = pool.submit(renew)
-        try:
-            with pytest.raises(BuildSideError, match="answers 500"):
-                signing.sign(statement(world))
-        finally:
-            stop.set()
-        renewing.result()
 
 
 def test_a_certificate_that_expires_under_way_is_replaced(
@@ -518,6 +516,25 @@ def test_a_certificate_that_expires_under_way_is_replaced(
             signing.sign(statement(world))
     assert signing.sign(statement(world))
     assert world.requests["ca"].count("POST") > 1
+
+
+def test_a_signature_that_took_longer_than_its_certificate_does_not_bring_that_one_back(
+    world: World, make: Make, clock: Clock
+) -> None:
+    signing = make()
+    renewed: list[bytes] = []
+
+    def renew(_: Call, reply: Reply) -> Reply:
+        clock.ahead = timedelta(minutes=9.5)
+        renewed.append(signing.sign(statement(world)))
+        clock.ahead = timedelta()
+        return reply
+
+    world.faults["log"].inject(Fault("renewal", renew))
+    slow = signing.sign(statement(world))
+    last = signing.sign(statement(world))
+    assert certificate(slow) != certificate(renewed[0])
+    assert certificate(last) == certificate(renewed[0])
 
 
 def test_no_credential_is_one_error_more(world: World, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -540,10 +557,11 @@ def test_claims_that_cannot_be_read_are_told(
     for text in (b"[]", b"\xff", b'{"a": 1, "a": 2}'):
         with pytest.raises(BuildSideError, match="cannot be read"):
             make(_claims_of(text).decode()).claims()
-    # What says nothing of its end has ended.
-    signing = make(_claims_of(b'{"b": 2, "c": [], "exp": 1e400}').decode())
-    assert signing.claims() == {"b": "2"}
-    assert signing.claims() == {"b": "2"}
+    # What does not say when it ends has ended.
+    for ending in (b"", b', "exp": "soon"', b', "exp": 1%s' % (b"0" * 30)):
+        signing = make(_claims_of(b'{"b": 2, "c": []%s}' % ending).decode())
+        assert signing.claims()["b"] == "2"
+        assert "c" not in signing.claims()
 
 
 # Files.

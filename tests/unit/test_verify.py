@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +15,7 @@ from sigstore.errors import Error as SigstoreError
 
 from brew_provenance.bottle import Digest
 from brew_provenance.bundle import Bundle, read_bundle
+from brew_provenance.certificate import ClaimError
 from brew_provenance.errors import TrustError
 from brew_provenance.evidence import Evidence, TimeSource
 from brew_provenance.findings import Finding
@@ -93,12 +95,13 @@ def test_timestamp_outside_its_authoritys_validity_is_not_in_the_evidence(
 
 def test_root_without_timestamp_authority_refuses_timestamps(scenario: Scenario) -> None:
     verifier = Verifier([root_of(scenario, timestampAuthorities=[])])
-    stamped = scenario.sigstore.attest(scenario.statement(), scenario.job, at=scenario.at, timestamps=True)
+    both = scenario.sigstore.attest(scenario.statement(), scenario.job, at=scenario.at, timestamps=True)
+    older = stamped(scenario.bundle_intoto(), b"a timestamp")
 
-    refused = answer(verifier, stamped)
-
-    assert isinstance(refused, Finding)
-    assert refused.code == "timestamp-authority-unknown"
+    for document in (both, older):
+        refused = answer(verifier, document)
+        assert isinstance(refused, Finding)
+        assert refused.code == "timestamp-authority-unknown"
 
 
 @pytest.mark.parametrize("logged", [Scenario.bundle, Scenario.bundle_v2])
@@ -201,6 +204,8 @@ def test_message_signature_needs_the_digest_that_it_is_over(scenario: Scenario) 
     [
         (RuntimeError("a bug of a library"), "verification-crashed"),
         (ValueError("malformed"), "bundle-malformed"),
+        (ClaimError("of no encoding"), "certificate-claims-malformed"),
+        (binascii.Error("of no base64"), "log-checkpoint-malformed"),
         (SigstoreError("something new"), "verification-failed"),
         (SigstoreError(), "verification-failed"),
     ],

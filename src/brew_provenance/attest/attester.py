@@ -7,9 +7,10 @@ failure nothing further is begun; what was done stays on disk and in the store, 
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -337,27 +338,27 @@ class Attester:
         self, batch: Sequence[Work], kept: Mapping[str, _Ready], signer: _Signer | None, report: Report
     ) -> None:
         """Sign and publish some attestations. Raises BuildSideError after what could be done was done."""
-        futures = {}
+        stop = threading.Event()
+
+        def sign(work: Work) -> _Ready | BuildSideError | None:
+            if signer is None or work.bundle in kept:
+                return kept[work.bundle]
+            if stop.is_set():
+                return None
+            try:
+                return signer.sign(work)
+            except BuildSideError as error:
+                stop.set()
+                return error
+
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
-                for work in batch:
-                    if signer is not None and work.bundle not in kept:
-                        futures[work.bundle] = pool.submit(signer.sign, work)
-                wait(futures.values(), return_when=FIRST_EXCEPTION)
+                # What is under way at a failure comes to its end: it is on disk, and is published too.
+                results = list(pool.map(sign, batch))
             finally:
-                for future in futures.values():
-                    future.cancel()
-        # What was under way at a failure has come to its end: it is on disk, and is published too.
-        ready, failures = [], []
-        for work in batch:
-            done = futures.get(work.bundle)
-            if done is None:
-                ready.append(kept[work.bundle])
-            elif not done.cancelled():
-                try:
-                    ready.append(done.result())
-                except BuildSideError as error:
-                    failures.append(error)
+                stop.set()
+        ready = [result for result in results if isinstance(result, _Ready)]
+        failures = [result for result in results if isinstance(result, BuildSideError)]
         self._publish(ready, report)
         if failures:
             raise failures[0]

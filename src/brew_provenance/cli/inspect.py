@@ -20,7 +20,7 @@ from brew_provenance.verify import Verifier
 @options.offline
 @options.output_format("text", "json")
 @options.output
-def command(
+def command(  # noqa: PLR0913 - one parameter an option
     bundle: Path,
     trusted_root_file: Path | None,
     output_format: str,

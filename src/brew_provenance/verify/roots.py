@@ -90,11 +90,10 @@ class LogKey:
     def has_signed(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature` is this key's, over `data`."""
         try:
-            match self.key:
-                case Ed25519PublicKey():
-                    self.key.verify(signature, data)
-                case EllipticCurvePublicKey():
-                    self.key.verify(signature, data, ECDSA(HASHES[self.key.curve.name]))
+            if isinstance(self.key, Ed25519PublicKey):
+                self.key.verify(signature, data)
+            else:
+                self.key.verify(signature, data, ECDSA(HASHES[self.key.curve.name]))
         except InvalidSignature:
             return False
         return True

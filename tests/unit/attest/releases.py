@@ -87,6 +87,7 @@ class Actions:
     def __init__(self, commit: str) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.failure: BuildSideError | None = None
+        self.known = (RUN, "1")
         self.run_values: dict[str, Any] = {
             "id": RUN,
             "attempt": "1",
@@ -123,7 +124,7 @@ class Actions:
         self.asked.append((repository, run_id, attempt))
         if self.failure is not None:
             raise self.failure
-        if (run_id, attempt) != (RUN, "1"):
+        if (run_id, attempt) != self.known:
             raise BuildSideError(f"run {run_id}", "it does not exist", "look at it")
         return WorkflowRun(**self.run_values)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,8 @@ from tests.unit.audit.audits import (
     opened,
     record,
 )
+from tests.unit.reports.pages import column
+from tests.unit.reports.structure import check_junit, check_sarif
 
 from brew_provenance import bundle as bundle_module
 from brew_provenance.audit import report
@@ -56,6 +60,7 @@ HOSTILE = (
     " ",
     "",
 )
+SIGNER = "https://github.com/octo/homebrew-tap/.github/workflows/publish.yml@refs/heads/main"
 ENTRIES = [
     make_entry("bar", "sonoma"),
     make_entry("bar", "x86_64_linux", REJECTED, place=1),
@@ -303,8 +308,20 @@ def test_sarif_holds_as_many_results_as_github_shows_and_the_worst_of_them(
     monkeypatch.setattr(report, "SARIF_RESULTS", 5)
     kinds = [UNRESOLVED, UNATTESTED, make_judgement(), NOTARISED, REJECTED]
     entries = [make_entry(f"f{n:02}", judgement=kinds[n % 5]) for n in range(20)]
-    levels = [result["properties"]["outcome"] for result in sarif_of(ledger, entries)]
-    assert levels == ["rejected"] * 4 + ["unattested"]
+    text = render(ledger, "sarif", entries)
+    run = check_sarif(text)
+    assert [result["properties"]["outcome"] for result in run["results"]] == ["rejected"] * 4 + ["unattested"]
+    # What is left out is never left out silently.
+    (note,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert note["message"]["text"] == "7 more bottles are not verified; these are the first 5"
+
+
+def test_sarif_has_the_notes_of_the_run(ledger: Ledger) -> None:
+    number = record(ledger, ENTRIES, finish=False)
+    ledger.finish(number, ["Formula/x.rb cannot be read", "\u202e"])
+    run = check_sarif("".join(FORMATS["sarif"](ledger, ledger.run(number))))
+    notes = run["invocations"][0]["toolExecutionNotifications"]
+    assert [note["message"]["text"] for note in notes] == ["Formula/x.rb cannot be read", "\\u202e"]
 
 
 def test_sarif_of_all_results_stays_below_githubs_limit(ledger: Ledger) -> None:
@@ -318,10 +335,100 @@ def test_sarif_of_all_results_stays_below_githubs_limit(ledger: Ledger) -> None:
     assert text.count('"ruleId"') == SARIF_RESULTS
     # GitHub takes 10 MB, packed; this is not packed yet.
     assert len(text) < 10_000_000
+    assert SARIF_RESULTS < 25_000
 
 
 def test_sarif_of_a_run_without_a_fault_has_no_results(ledger: Ledger) -> None:
     assert sarif_of(ledger, [ENTRIES[0], make_entry("z", judgement=NOTARISED)]) == []
+
+
+# JUnit
+
+
+def test_junit_has_a_suite_for_each_formula_and_a_case_for_each_bottle(ledger: Ledger) -> None:
+    root = check_junit(render(ledger, "junit", ENTRIES))
+    assert root.attrib == {"name": "brew-provenance", "tests": "4", "failures": "2", "errors": "1"}
+    assert [(suite.attrib["name"], suite.attrib["tests"]) for suite in root] == [
+        ("octo/tap/bar", "2"),
+        ("octo/tap/foo", "2"),
+    ]
+    assert [case.attrib["name"] for case in root.iter("testcase")] == [
+        *("bar--1.0.sonoma.bottle.tar.gz", "bar--1.0.x86_64_linux.bottle.tar.gz"),
+        *("foo--1.0.all.bottle.tar.gz", "foo (sonoma)"),
+    ]
+    assert [(case[0].tag, case[0].attrib.get("type"), case[0].text) for case in root.iter("testcase")] == [
+        (
+            "system-out",
+            None,
+            f"build-provenance, signed by {SIGNER}",
+        ),
+        ("failure", "subject-digest-mismatch", "subject-digest-mismatch: 1 subject"),
+        ("failure", "unattested", "no attestation"),
+        ("error", "server-failed", "server-failed: 503"),
+    ]
+
+
+def test_junit_says_what_a_verified_bottle_has(ledger: Ledger) -> None:
+    entries = [
+        make_entry("a", judgement=NOTARISED),
+        make_entry("b", judgement=make_judgement(evidence=None)),
+        make_entry("c", judgement=make_judgement(gives=None, evidence={"signer": "x"})),
+    ]
+    said = [
+        case.findtext("system-out") for case in check_junit(render(ledger, "junit", entries)).iter("testcase")
+    ]
+    assert (said[0] or "").startswith("notarisation, signed by https://")
+    assert said[1:] == [None, "attested, signed by x"]
+
+
+def test_junit_of_a_run_without_bottles_is_an_empty_document(ledger: Ledger) -> None:
+    assert list(check_junit(render(ledger, "junit", [], selection="formula x"))) == []
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_junit_is_sound_whatever_others_wrote(hostile: str, ledger: Ledger) -> None:
+    judgement = replace(REJECTED, findings=(("subject-digest-mismatch", hostile),))
+    entries = [
+        make_entry(f"f{hostile}", judgement=judgement, file_name=f"x{hostile}"),
+        make_entry("z", judgement=make_judgement(evidence={"signer": hostile})),
+    ]
+    root = check_junit(render(ledger, "junit", entries))
+    assert [case.find("failure") is None for case in root.iter("testcase")] == [False, True]
+
+
+# HTML
+
+
+def on_page(text: str) -> Any:
+    """Return the data in a page."""
+    (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)
+    return json.loads(data)
+
+
+def test_html_has_every_bottle_and_what_the_run_rests_on(ledger: Ledger) -> None:
+    text = render(ledger, "html", ENTRIES, roots=f"{'a' * 64},{'b' * 64}")
+    data = on_page(text)
+    assert len(base64.b64decode(data["sha256"])) == 4 * 32
+    states = column(data, "bottles", "state", 4)
+    assert states == ["build-provenance", "rejected", "unattested", "unresolved"]
+    assert column(data, "bottles", "attestations", 4) == ["1", "1", "0", None]
+    assert column(data, "bottles", "path", 4) == ["Formula/bar.rb"] * 2 + [None, "Formula/foo.rb"]
+    assert data["attestation"] == [0, -1, -1, -1]
+    run = ledger.last_run()
+    for said in ("a" * 64, "b" * 64, run.policy, run.policy_sha256, run.store, run.metadata, run.started):
+        assert said in text
+    assert f"brew-provenance {run.tool_version}" in text
+    assert (run.finished or "never") in text
+
+
+def test_html_of_a_part_of_a_tap_says_which(ledger: Ledger) -> None:
+    text = render(ledger, "html", ENTRIES, selection="formula foo", shard="2/3")
+    assert "(formula foo, shard 2/3)" in text
+
+
+def test_html_of_a_run_that_has_not_ended_says_so(ledger: Ledger) -> None:
+    number = record(ledger, ENTRIES, finish=False)
+    assert "2026-03-02 00:00 to ? UTC" in "".join(FORMATS["html"](ledger, ledger.run(number)))
 
 
 # Any run

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
+
+from xmlschema import XMLSchema
 
 Json = dict[str, Any]
 
@@ -28,7 +32,9 @@ def check_sarif(text: str) -> Json:
     assert document["version"] == "2.1.0"  # 3.13.2
     assert document["$schema"].endswith("sarif-schema-2.1.0.json")
     (run,) = document["runs"]
-    _only(run, {"tool", "results", "columnKind"})
+    _only(run, {"tool", "results", "columnKind"} | run.keys() & {"invocations"})
+    for invocation in run.get("invocations", ()):
+        _check_invocation(invocation)
     assert run["columnKind"] in {"utf16CodeUnits", "unicodeCodePoints"}  # 3.14.17
     _only(run["tool"], {"driver"})
     rules = _check_driver(run["tool"]["driver"])
@@ -38,6 +44,16 @@ def check_sarif(text: str) -> Json:
     assert {result["ruleIndex"] for result in run["results"]} == set(range(len(rules)))
     found: Json = run
     return found
+
+
+def _check_invocation(invocation: Json) -> None:
+    _only(invocation, {"executionSuccessful", "toolExecutionNotifications"})
+    assert invocation["executionSuccessful"] is True  # 3.20.14
+    assert invocation["toolExecutionNotifications"]
+    for notification in invocation["toolExecutionNotifications"]:
+        _only(notification, {"level", "message"})
+        assert notification["level"] in LEVELS
+        _only(notification["message"], {"text"})
 
 
 def _check_driver(driver: Json) -> list[str]:
@@ -87,10 +103,16 @@ def _only(document: Json, names: set[str]) -> None:
     assert set(document) == names
 
 
+@cache
+def _junit_schema() -> XMLSchema:
+    return XMLSchema(Path(__file__).with_name("junit.xsd"))
+
+
 def check_junit(text: str) -> ET.Element:
     """Return the root; its counts have to be those of what is in it."""
     assert re.fullmatch(r"[ -~\n]+", text)
     root = ET.fromstring(text)  # noqa: S314 - made here
+    _junit_schema().validate(root)
     assert root.tag == "testsuites"
     assert root.attrib["name"] == "brew-provenance"
     for element in (root, *root.findall("testsuite")):

@@ -22,11 +22,12 @@ from tests.unit.builders import (
     make_statement_document,
 )
 from tests.unit.reports.structure import check_junit
+from xmlschema import XMLSchemaValidationError
 
 from brew_provenance.appraise import Candidate, appraise
 from brew_provenance.bundle import read_bundle
 from brew_provenance.findings import Finding
-from brew_provenance.reports.junit import render_verdicts
+from brew_provenance.reports.junit import Case, document, render_verdicts
 from brew_provenance.subject import Question
 from brew_provenance.verdict import Outcome, Verdict
 
@@ -125,3 +126,33 @@ def test_what_no_xml_can_hold_is_shown_as_what_it_is(text: str) -> None:
     case = only_case(judge(question=Question(f"a{text}b", (SHA256,))))
     assert case.attrib["name"].startswith("a")
     assert case.attrib["name"].endswith("b")
+
+
+def test_a_document_is_written_suite_by_suite() -> None:
+    names = ["octo/tap/bar", "octo/tap/foo"]
+    cases = [Case("foo--1.0", outcome, outcome.value, [f"said {outcome.value}"]) for outcome in Outcome]
+    counts = dict.fromkeys(Outcome, 2)
+    pieces = list(document(counts, iter([(name, cases) for name in names])))
+    assert [piece.count("<testsuite ") for piece in pieces] == [0, 1, 1, 0]
+    root = check_junit("".join(pieces))
+    assert [suite.attrib for suite in root] == [
+        {"name": name, "tests": "4", "failures": "2", "errors": "1"} for name in names
+    ]
+    assert [(case[0].tag, case[0].text) for case in root[0]] == [
+        *[("system-out", "said verified"), ("failure", "said unattested")],
+        *[("failure", "said rejected"), ("error", "said unresolved")],
+    ]
+
+
+def test_the_schema_refuses_what_readers_would_misread() -> None:
+    text = render_verdicts([VERDICTS[Outcome.REJECTED]])
+    check_junit(text)
+    for old, new in (
+        ("<failure ", "<skip "),
+        ('tests="1"', ""),
+        (' name="foo 1.1"', ""),
+        ('message="rejected"', 'message=""'),
+        ("testcase", "case"),
+    ):
+        with pytest.raises((XMLSchemaValidationError, ET.ParseError)):
+            check_junit(text.replace(old, new))

@@ -24,7 +24,7 @@ from tests.unit.reports.structure import check_sarif
 from brew_provenance.appraise import Candidate, appraise
 from brew_provenance.bundle import read_bundle
 from brew_provenance.findings import REASONS, Finding, Severity
-from brew_provenance.reports.sarif import deciding_code, render_verdicts
+from brew_provenance.reports.sarif import deciding_code, document, render_verdicts
 from brew_provenance.subject import Question
 from brew_provenance.verdict import Outcome, Verdict
 
@@ -165,3 +165,13 @@ def test_the_log_is_sound_whatever_others_wrote(label: str, detail: str, path: s
     ]
     run = check_sarif(render_verdicts(verdicts))
     assert len(run["results"]) == 2
+
+
+def test_what_there_is_to_know_of_the_results_is_told_with_them() -> None:
+    run = check_sarif(document([], ["one formula could not be read", "two\nlines\x1b"]))
+    (invocation,) = run["invocations"]
+    assert [note["message"]["text"] for note in invocation["toolExecutionNotifications"]] == [
+        "one formula could not be read",
+        "two\\nlines\\x1b",
+    ]
+    assert "invocations" not in check_sarif(document([]))

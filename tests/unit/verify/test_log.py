@@ -141,9 +141,16 @@ def test_a_promise_of_the_log_gives_the_time() -> None:
     assert verified_time(promised(), LOGS) == VerifiedTime(TimeSource.LOG, AT)
 
 
-@pytest.mark.parametrize("missing", [{"promise": None}, {"promise": b""}, {"time": None}])
-def test_no_promise_no_time(missing: dict[str, None]) -> None:
-    assert verified_time(replace(promised(), **missing), LOGS) is None
+@pytest.mark.parametrize(
+    "logged",
+    [
+        replace(promised(), promise=None),
+        replace(promised(), promise=b""),
+        replace(promised(), time=None),
+    ],
+)
+def test_no_promise_no_time(logged: LoggedEntry) -> None:
+    assert verified_time(logged, LOGS) is None
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.unit.verify.worlds import (
     answer,
     authority,
     code,
+    distant_stampers,
     issuers,
     ladder,
     private_root,
@@ -149,6 +150,14 @@ def test_timestamp_authoritys_certificate_has_to_be_one_for_timestamps(
 ) -> None:
     chain = stampers(**changes)
     assert code(private_root(timestampAuthorities=[authority(chain)]), stamped_by(chain)) == expected
+
+
+def test_timestamp_authority_may_be_some_steps_from_its_root() -> None:
+    chain = distant_stampers()
+    assert len(chain) == 3
+    for listed, expected in ((chain, "accepted"), ([chain[0], chain[2]], "timestamp-unverified")):
+        root = private_root(timestampAuthorities=[authority(listed)])
+        assert code(root, stamped_by(chain)) == expected
 
 
 def test_timestamp_authority_has_to_lead_to_its_root() -> None:

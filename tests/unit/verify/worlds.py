@@ -75,6 +75,22 @@ def issuers(private: PrivateSigstore = SCENARIO.private) -> list[x509.Certificat
     return [private.authority.intermediate, private.authority.root]
 
 
+def distant_stampers() -> list[x509.Certificate]:
+    """Return the chain of a timestamp authority with another one between it and its root, as GitHub's."""
+    above = ladder([1, 0])
+    key = SCENARIO.private.timestamp_authority.key.public_key()
+    issuer_key = derive_key("ladder", "1")
+    signer = (
+        build_certificate(build_name("sandbox-tsa"), key, above[0].subject, issuer_key.public_key())
+        .not_valid_before(SCENARIO.private.epoch)
+        .not_valid_after(ALWAYS.end)
+        .add_extension(build_key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(STAMPING), critical=True)
+        .sign(issuer_key, hashes.SHA256(), ecdsa_deterministic=True)
+    )
+    return [signer, *above]
+
+
 def stampers(*, without: str = "", **changes: Any) -> list[x509.Certificate]:
     """Return the chain of the private timestamp authority, whose own certificate says something else."""
     given: dict[str, Any] = {

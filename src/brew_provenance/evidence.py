@@ -84,9 +84,11 @@ class Evidence:
     def limits(self) -> tuple[Finding, ...]:
         """What evidence of this kind shows less well than another: notes for the verdict."""
         if self.log_entry is None:
-            return (Finding("not-in-a-log", f"none under the root {self.trusted_root}"),)
+            return (Finding("not-in-a-log", "a signed timestamp says when, and nothing else does"),)
         if not self.log_entry.is_proven:
-            return (Finding("log-promise-only", f"entry {self.log_entry.index}"),)
+            return (
+                Finding("log-promise-only", f"entry {self.log_entry.index} of {self.log_entry.log_id[:16]}"),
+            )
         return ()
 
     @property

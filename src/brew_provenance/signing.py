@@ -26,7 +26,7 @@ from sigstore.dsse import Statement
 from sigstore.errors import Error as SigstoreError
 from sigstore.models import ClientTrustConfig, InvalidBundle
 from sigstore.oidc import ExpiredIdentity, IdentityError, IdentityToken, detect_credential
-from sigstore.sign import ExpiredCertificate, Signer, SigningContext
+from sigstore.sign import Signer, SigningContext
 
 from brew_provenance import strictjson
 from brew_provenance.errors import BuildSideError, InputError
@@ -335,7 +335,6 @@ def _explain(where: str, error: Exception, secrets: Collection[str]) -> _StepErr
             return _explain_exchange(_service(link) or where, link, error, secrets)
     for kind, thing, cause, passes in (
         (ExpiredIdentity, _ISSUER, "it expired before a certificate was had", True),
-        (ExpiredCertificate, _AUTHORITY, "its certificate expired before it was used", True),
         (InvalidBundle, _STAMPS, "there is no timestamp, without which the log's entry proves no time", True),
         (SigstoreError, where, "its answer does not verify", False),
     ):
@@ -343,6 +342,10 @@ def _explain(where: str, error: Exception, secrets: Collection[str]) -> _StepErr
             said = f"{cause}: {_line(error, secrets)}"
             return _StepError(BuildSideError(thing, said, _AGAIN if passes else _CONFIG), passes=passes)
     said = _line(error, secrets)
+    # The signer's own look at its certificate, which sigstore has no public name for.
+    if type(error).__name__ == "ExpiredCertificate":
+        expired = BuildSideError(_AUTHORITY, "its certificate expired before it was used", _AGAIN)
+        return _StepError(expired, passes=True)
     if where == _ISSUER:
         match = _STATUS_OF_ISSUER.search(str(error))
         row = _row(where, int(match[1])) if match else _Row("GitHub gave none", _AGAIN, passes=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import jsonschema
 import pytest
+from jsonschema.validators import validator_for
 from tests.conftest import missing
 from tests.unit.audit.audits import (
     REJECTED,
@@ -56,16 +57,17 @@ def test_sarif_of_a_ledger_has_the_form_of_the_standard(schema: Any, tmp_path: P
         make_entry("foo", judgement=UNATTESTED, path=None, line=None),
         make_entry("qux", judgement=UNRESOLVED, version=None, file_name=None),
         make_entry("wat", judgement=make_judgement()),
-        make_entry("\u202e</script>\x00", judgement=REJECTED, path="Formula/a b:c\udcff.rb"),
+        make_entry("\u202e</script>\x00", judgement=REJECTED, path="Formula/a b:c\u00e9.rb"),
     ]
     with opened(tmp_path / "ledger.sqlite") as ledger:
         number = record(ledger, entries, finish=False)
         ledger.finish(number, ["a note", "\u202e"])
         document = json.loads("".join(FORMATS["sarif"](ledger, ledger.run(number))))
     assert len(document["runs"][0]["results"]) == 4
-    jsonschema.Draft7Validator.check_schema(schema)
-    jsonschema.Draft7Validator(schema).validate(document)
+    validator = validator_for(schema)
+    validator.check_schema(schema)
+    validator(schema).validate(document)
     # And the schema is one that says no.
     document["runs"][0]["results"][0]["level"] = "fatal"
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.Draft7Validator(schema).validate(document)
+        validator(schema).validate(document)

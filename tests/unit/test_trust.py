@@ -25,7 +25,14 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from brew_provenance import trust
 from brew_provenance.errors import TrustError
-from brew_provenance.trust import public_good_root, read_trusted_roots
+from brew_provenance.sandbox.instance import VirtualSigstore
+from brew_provenance.trust import (
+    TrustedRoot,
+    distributed_file,
+    is_public_good,
+    public_good_root,
+    read_trusted_roots,
+)
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 NEW_ROOT = b'{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1", "new": true}'
@@ -279,3 +286,41 @@ def test_file_that_is_missing_is_named(tmp_path: Path) -> None:
 
     assert caught.value.exit_code == 2
     assert "gh attestation trusted-root" in caught.value.next_step
+
+
+def test_public_good_root_is_known_by_its_certificates(tmp_path: Path) -> None:
+    raw = distributed_file("trusted_root.json")
+    renamed = json.loads(raw)
+    for authority in renamed["certificateAuthorities"]:
+        authority["subject"] = {"organization": "somebody else", "commonName": "another"}
+        authority["uri"] = "https://fulcio.invalid"
+    one_of_two = {**renamed, "certificateAuthorities": renamed["certificateAuthorities"][:1]}
+
+    assert is_public_good(public_good_root(tmp_path, offline=True, now=NOW))
+    for document in (json.loads(raw), renamed, one_of_two):
+        assert is_public_good(TrustedRoot("a file", json.dumps(document).encode(), built_in=False))
+
+
+def test_other_root_is_not_public_good_whatever_it_calls_itself() -> None:
+    document = VirtualSigstore().trusted_root()
+    document["certificateAuthorities"][0]["subject"] = {
+        "organization": "sigstore.dev",
+        "commonName": "sigstore",
+    }
+    assert not is_public_good(TrustedRoot("a file", json.dumps(document).encode(), built_in=False))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"certificateAuthorities": 1}',
+        b'{"certificateAuthorities": [{}]}',
+        b'{"certificateAuthorities": [{"certChain": {"certificates": [{"rawBytes": 7}]}}]}',
+        b'{"certificateAuthorities": [{"certChain": {"certificates": [{"rawBytes": "A"}]}}]}',
+    ],
+)
+def test_what_is_no_root_is_not_public_good(raw: bytes) -> None:
+    assert not is_public_good(TrustedRoot("a file", raw, built_in=False))

@@ -6,31 +6,26 @@ failure nothing further is begun; what was done stays on disk and in the store, 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from functools import partial
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
-import rfc8785
-
 from brew_provenance.appraise import Candidate, appraise_bundle
-from brew_provenance.attest.bundles import SUFFIX, BundleFolder
+from brew_provenance.attest.bundles import BundleFolder
 from brew_provenance.attest.foresight import foresee
 from brew_provenance.attest.judging import Judging, RejectedError, bind_item
 from brew_provenance.attest.preparing import FoundError, Item, NotAttestedError
 from brew_provenance.bottle import BottleFileName, Digest
-from brew_provenance.bottlestatement import build_statement, plain_statement
 from brew_provenance.bundle import Bundle, read_bundle
 from brew_provenance.errors import BuildSideError, NothingMatchedError
 from brew_provenance.findings import Finding, Step
-from brew_provenance.statement import MAX_SUBJECTS, PROVENANCE_V1
+from brew_provenance.statement import PROVENANCE_V1
 from brew_provenance.stores import Answer, Store
 from brew_provenance.verdict import Assessment
 
@@ -66,114 +61,6 @@ class Publishes(Protocol):
 
     def publish(self, bundle: bytes, is_there: Callable[[], bool], /) -> str | None:
         """Add a bundle and return its number; None when it was there already."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What one attestation is about: a bottle with its record, or many without."""
-
-    bundle: str
-    """The name of its bundle's file."""
-
-    items: tuple[Item, ...]
-
-    def statement(self, claims: Mapping[str, str], server: str) -> bytes:
-        """Return the statement to sign, in canonical JSON (RFC 8785)."""
-        first = self.items[0]
-        if first.record is not None and first.job is not None:
-            document = build_statement(
-                first.file_name, first.digest, first.record, first.job, first.identical
-            )
-        else:
-            subjects = [(item.name, item.digest.value) for item in self.items]
-            document = plain_statement(subjects, claims, server)
-        return rfc8785.dumps(document)
-
-
-class State(Enum):
-    """What became of an attestation."""
-
-    PUBLISHED = "published"
-    """It was added to the store, which shows it."""
-
-    THERE = "there already"
-    """The store had it, or one that says the same."""
-
-    SIGNED = "signed"
-    """It is on disk, and was not to be published."""
-
-
-@dataclass(frozen=True)
-class Attested:
-    """One bottle's attestation."""
-
-    name: str
-    sha256: str
-    state: State
-    newly_signed: bool
-    """Whether this run signed it."""
-
-    bundle: str | None
-    """The name of its bundle's file; None where only the store has it."""
-
-    attestation_id: str | None
-    """Its number in the store, where this run was told."""
-
-    signer: str | None
-    """The workflow that signed, as the certificate has it."""
-
-    run: str | None
-    """The run that built the bottle, or without a record the one that signed."""
-
-    log_index: int | None
-    builder: str | None
-    """The workflow that built the bottle; None, as all that follows, without a record."""
-
-    runner: str | None
-    formula_path: str | None
-    formula_commit: str | None
-    not_proved: tuple[str, ...] = ()
-    """Reason codes of what the attestation leaves open."""
-
-
-@dataclass
-class Report:
-    """What a run has done; incomplete where it failed."""
-
-    attested: list[Attested] = field(default_factory=list)
-    """In the order of their names."""
-
-    newly_signed: int = 0
-    """Bottles whose attestation this run has signed, whatever became of it."""
-
-    failure: BuildSideError | None = None
-    """Why it went no further."""
-
-    waiting: list[str] = field(default_factory=list)
-    """Bottles whose bundle is on disk, and not known to be in the store."""
-
-    unsigned: list[str] = field(default_factory=list)
-    """Bottles without an attestation."""
-
-
-def plan(items: Sequence[Item]) -> list[Work]:
-    """Return the attestations to make: one for each bottle with a record, as few as possible for others."""
-    works = [Work(f"{item.name}{SUFFIX}", (item,)) for item in items if item.record]
-    plain: list[dict[Digest, Item]] = []
-    for item in items:
-        if item.record is None:
-            # GitHub refuses a statement that has one digest twice.
-            fitting = (part for part in plain if len(part) < MAX_SUBJECTS and item.digest not in part)
-            part = next(fitting, None)
-            if part is None:
-                plain.append(part := {})
-            part[item.digest] = item
-    for part in plain:
-        parts = tuple(part.values())
-        names = hashlib.sha256("\n".join(f"{item.name} {item.digest}" for item in parts).encode())
-        name = parts[0].name if len(parts) == 1 else f"bottles-{names.hexdigest()[:16]}"
-        works.append(Work(f"{name}{SUFFIX}", parts))
-    return works
 
 
 @dataclass(frozen=True)
@@ -488,46 +375,6 @@ def _has(answer: Answer, bundle: Bundle) -> bool:
         isinstance(theirs := candidate.bundle, Bundle)
         and (theirs.payload_type, theirs.payload, theirs.certificate, theirs.signature) == mine
         for candidate in answer.candidates
-    )
-
-
-def _settle(ready: _Ready, state: State, number: str | None, report: Report) -> None:
-    """Report an attestation as done."""
-    names = {item.name for item in ready.work.items}
-    report.waiting = [name for name in report.waiting if name not in names]
-    report.unsigned = [name for name in report.unsigned if name not in names]
-    report.attested += (
-        _attested(item, assessment, state, ready=ready, number=number)
-        for item, assessment in zip(ready.work.items, ready.assessments, strict=True)
-    )
-
-
-def _attested(
-    item: Item,
-    assessment: Assessment,
-    state: State,
-    *,
-    ready: _Ready | None = None,
-    number: str | None = None,
-) -> Attested:
-    evidence, build = assessment.evidence, assessment.build
-    entry = evidence.log_entry if evidence is not None else None
-    claims = evidence.claims if evidence is not None else None
-    return Attested(
-        name=item.name,
-        sha256=item.digest.value,
-        state=state,
-        newly_signed=ready is not None and ready.is_new,
-        bundle=ready.work.bundle if ready is not None else None,
-        attestation_id=number,
-        signer=claims.identity if claims is not None else None,
-        run=build.invocation if build else claims.run_invocation_uri if claims else None,
-        log_index=entry.index if entry is not None else None,
-        builder=build.builder if build else None,
-        runner=build.runner.name if build else None,
-        formula_path=build.formula_path if build else None,
-        formula_commit=build.formula_commit if build else None,
-        not_proved=tuple(note.code for note in assessment.notes if note.code.endswith("-not-bound")),
     )
 
 

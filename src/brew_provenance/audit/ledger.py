@@ -19,7 +19,7 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -232,7 +232,7 @@ class Ledger:
                 " WHERE store = ? AND digest IN (SELECT value FROM json_each(?))",
                 (store, json.dumps(list(asked))),
             )
-            found = {row["digest"]: _strings(row["bundles"]) for row in rows}
+            found = {digest: _strings(bundles) for digest, bundles in rows}
         # A damaged index can find what nobody asked for, here and below.
         return {digest: found[text] for text, digest in asked.items() if text in found}
 
@@ -243,7 +243,7 @@ class Ledger:
                 "SELECT key, outcome FROM verdicts WHERE key IN (SELECT value FROM json_each(?))",
                 (json.dumps(keys),),
             )
-            found = {row["key"]: _outcome(row["outcome"]) for row in rows}
+            found = {key: _outcome(outcome) for key, outcome in rows}
         return {key: found[key] for key in keys if key in found}
 
     @contextmanager
@@ -376,9 +376,24 @@ _BEGUN: Final = (
 
 def verdict_key(parts: Iterable[str | None]) -> str:
     """Return the key of a verdict that rests on `parts`, in hexadecimal; no two lists of parts share one."""
-    # As json.dumps does it, which takes several times as long over so little.
-    items = ["null" if part is None else encode_basestring_ascii(part) for part in parts]
-    return hashlib.sha256(f"[{', '.join(items)}]".encode()).hexdigest()
+    return hashlib.sha256(f"[{_as_json(parts)}]".encode()).hexdigest()
+
+
+def key_maker(rules: Iterable[str | None]) -> Callable[[Iterable[str | None]], str]:
+    """Return what gives the key of `rules` and other parts together, which are at least one each."""
+    begun = hashlib.sha256(f"[{_as_json(rules)}, ".encode())
+
+    def key(parts: Iterable[str | None]) -> str:
+        made = begun.copy()
+        made.update(f"{_as_json(parts)}]".encode())
+        return made.hexdigest()
+
+    return key
+
+
+def _as_json(parts: Iterable[str | None]) -> str:
+    # What json.dumps gives, which takes several times as long over so little.
+    return ", ".join(["null" if part is None else encode_basestring_ascii(part) for part in parts])
 
 
 def _row(judgement: Judgement) -> tuple[str | None, ...]:

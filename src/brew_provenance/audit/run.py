@@ -22,7 +22,7 @@ from brew_provenance.audit.ledger import (
     Judgement,
     Ledger,
     Listed,
-    verdict_key,
+    key_maker,
 )
 from brew_provenance.audit.shard import Shard
 from brew_provenance.audit.verifying import Key, Rules, SignedBundle
@@ -162,11 +162,8 @@ class Auditor:
         self._policy = policy
         self._roots = tuple(roots)
         self._executor = executor
-        self._rules = (
-            brew_provenance.__version__,
-            policy.sha256,
-            *sorted(root.sha256 for root in roots),
-        )
+        roots_ = sorted(root.sha256 for root in roots)
+        self._make_key = key_maker((brew_provenance.__version__, policy.sha256, *roots_, None))
 
     def run(  # noqa: PLR0913 - what is audited, with what, and where it is written down
         self,
@@ -277,7 +274,7 @@ class Auditor:
 
     def _key(self, subject: Subject, bundles: Sequence[str], faults: Sequence[Finding]) -> str:
         why = (f"{finding.code} {finding.detail}" for finding in faults)
-        return verdict_key([*self._rules, None, *subject.identity(), None, *sorted(bundles), None, *why])
+        return self._make_key((*subject.identity(), None, *sorted(bundles), None, *why))
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ def with_job(world: World, started: Any, **changes: Any) -> None:
 def hurry(monkeypatch: pytest.MonkeyPatch, **values: object) -> None:
     """Let nothing in this process wait before it tries again; `values` are other defaults."""
     for function in (Keyless.__init__, Publisher.__init__, Attester.__init__, Transport.__init__):
-        defaults: dict[str, Any] = function.__kwdefaults__
+        defaults: dict[str, Any] = function.__kwdefaults__ or {}
         for name, value in {"sleep": _do_not_wait, **values}.items():
             if name in defaults:
                 monkeypatch.setitem(defaults, name, value)

@@ -56,7 +56,6 @@ def digest_of(release: Release, name: str = FOO) -> Digest:
 
 def test_bottles_are_signed_checked_kept_published_and_read_back(tmp_path: Path) -> None:
     release = Release(tmp_path, "foo", "bar")
-    release.publishing.before = lambda: release.kept() == [f"{BAR}.sigstore.json", f"{FOO}.sigstore.json"]
     report = release.attest()
     assert report.failure is None
     assert names(report) == [BAR, FOO]
@@ -156,13 +155,15 @@ def test_at_a_failure_to_sign_what_is_signed_is_published_all_the_same(
 
 def test_what_is_under_way_at_a_failure_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = Release(tmp_path, "foo", "bar")
-    failed = threading.Event()
+    begun, failed = threading.Event(), threading.Event()
     sign = release.signing.sign
 
     def sign_after(statement: bytes) -> bytes:
         if json.loads(statement)["subject"][0]["name"] == BAR:
+            begun.wait(30)
             failed.set()
             raise FAILURE
+        begun.set()
         failed.wait(30)
         return sign(statement)
 
@@ -294,6 +295,26 @@ def test_a_store_that_shows_late_is_waited_for(tmp_path: Path) -> None:
     assert report.failure is None
     assert release.pauses == list(READ_BACK_SECONDS[: len(release.pauses)])
     assert len(release.pauses) == 4
+
+
+def test_a_store_that_shows_at_the_last_look_is_no_failure(tmp_path: Path) -> None:
+    release = Release(tmp_path)
+    release.store.lag = len(READ_BACK_SECONDS) - 1
+    report = release.attest()
+    assert (report.failure, names(report)) == (None, [FOO])
+    assert release.pauses == list(READ_BACK_SECONDS)
+
+
+def test_a_publisher_that_asks_is_told_when_it_is_not_there(tmp_path: Path) -> None:
+    release = Release(tmp_path)
+    release.store.lag = 1
+    release.publishing.unclear = True
+    with pytest.raises(AssertionError):
+        release.attest()
+    release.store.answers[digest_of(release)] = Answer((Candidate("7", Finding("link-expired", "410")),))
+    failure = release.resume().failure
+    assert failure is not None
+    assert "link-expired" in failure.cause
 
 
 def test_a_store_that_never_shows_what_it_took_is_told(tmp_path: Path) -> None:

@@ -248,8 +248,9 @@ def test_an_all_bottle_of_its_own_record_was_not_merged(tmp_path: Path) -> None:
     release.record()
     items = {item.name: item for item in release.prepare().items}
     assert items[ALL].identical == ()
-    assert items[ALL].record is not None
-    assert items[ALL].record.bottle.tag == "all"
+    record = items[ALL].record
+    assert record is not None
+    assert record.bottle.tag == "all"
 
 
 def misname(record: dict[str, dict[str, object]]) -> None:

@@ -65,8 +65,14 @@ class Tap:
         self.files: dict[str, Any] = {}
         self.head: str | None = None
 
-    def commit(self, *others: str, parent: str | None = None, branch: bool = True, **formulae: Any) -> str:
-        """Commit what is there with these formulae; None for one that goes. `others` are merged."""
+    def commit(self, *others: str, **formulae: Any) -> str:
+        """Commit what is there with these formulae to the branch; None for one that goes."""
+        self.head = self.beside(*others, **formulae)
+        self.git.references.create(BRANCH, pygit2.Oid(hex=self.head), force=True)
+        return self.head
+
+    def beside(self, *others: str, parent: str | None = None, **formulae: Any) -> str:
+        """Commit so beside the branch, after its head or another commit; `others` are merged."""
         for name, content in formulae.items():
             path = f"Formula/{name}.rb"
             if content is None:
@@ -75,11 +81,7 @@ class Tap:
                 self.files[path] = content
         parents = [pygit2.Oid(hex=id_) for id_ in (parent or self.head, *others) if id_]
         tree = write_files(self.git, self.files)
-        id_ = self.git.create_commit(None, SIGNATURE, SIGNATURE, "Change", tree, parents)
-        if branch:
-            self.git.references.create(BRANCH, id_, force=True)
-            self.head = str(id_)
-        return str(id_)
+        return str(self.git.create_commit(None, SIGNATURE, SIGNATURE, "Change", tree, parents))
 
     def line(self) -> GitLine:
         return GitLine(GitTap(self.folder, tap=TAP))
@@ -151,8 +153,8 @@ def test_the_next_walk_reads_new_commits_only_and_ends_like_one_of_all(
 
 def test_what_only_a_merged_branch_listed_is_known_too(tap: Tap, ledger: Ledger) -> None:
     one = tap.commit(foo=source("foo", "1.0", sonoma=A))
-    side = tap.commit(foo=source("foo", "1.1", sonoma=B), branch=False)
-    again = tap.commit(foo=source("foo", "1.1", sonoma=C), parent=side, branch=False)
+    side = tap.beside(foo=source("foo", "1.1", sonoma=B))
+    again = tap.beside(parent=side, foo=source("foo", "1.1", sonoma=C))
     two = tap.commit(foo=source("foo", "1.0", sonoma=A), bar=source("bar", "1", sonoma=D))
     merged = tap.commit(again, foo=source("foo", "1.1", sonoma=C))
     assert walk(ledger, tap) == (
@@ -218,7 +220,7 @@ def test_a_folder_that_is_missing_is_a_gap(tap: Tap, ledger: Ledger) -> None:
     tap.commit(foo=source("foo", "1.0", sonoma=A))
     two = tap.commit(foo=source("foo", "1.1", sonoma=B))
     tap.commit(foo=source("foo", "1.2", sonoma=C))
-    tree = tap.git[two].peel(pygit2.Tree)["Formula"].id  # type: ignore[union-attr]
+    tree = tap.git[two].peel(pygit2.Tree)["Formula"].id
     loose_object(tap.folder, tree).unlink()
     read, notes = walk(ledger, tap)
     assert read == 3
@@ -254,7 +256,7 @@ def test_a_walk_that_is_stopped_goes_on_and_ends_like_one_that_was_not(
         digest = f"{number:x}" * 64
         changed = {f"f{number % 3}": source(f"f{number % 3}", f"1.{number}", sonoma=digest)}
         if number % 4 == 2:
-            side = [tap.commit(branch=False, **changed)]
+            side = [tap.beside(**changed)]
         else:
             tap.commit(*side, **changed)
             side = []

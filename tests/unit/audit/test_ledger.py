@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -33,7 +34,16 @@ from tests.unit.audit.audits import (
 
 from brew_provenance.audit import database, report
 from brew_provenance.audit.database import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, SCHEMAS, LedgerError
-from brew_provenance.audit.ledger import MAX_NOTE, MAX_NOTES, Entry, Judgement, Ledger, Listed, verdict_key
+from brew_provenance.audit.ledger import (
+    MAX_NOTE,
+    MAX_NOTES,
+    Entry,
+    Judgement,
+    Ledger,
+    Listed,
+    key_maker,
+    verdict_key,
+)
 from brew_provenance.policy import Gives
 from brew_provenance.verdict import Outcome
 
@@ -201,6 +211,15 @@ def test_a_ledger_of_another_version_is_refused_and_left_as_it_is(
         Ledger(path, create=create)
     assert caught.value.next_step.startswith(next_step)
     assert path.read_bytes() == before
+
+
+@given(rules=st.lists(st.none() | st.text(), min_size=1), parts=st.lists(st.none() | st.text(), min_size=1))
+def test_keys_that_are_made_in_two_steps_are_the_same(
+    rules: list[str | None], parts: list[str | None]
+) -> None:
+    assert key_maker(rules)(parts) == verdict_key([*rules, *parts])
+    plain_json = json.dumps([*rules, *parts]).encode()
+    assert verdict_key([*rules, *parts]) == hashlib.sha256(plain_json).hexdigest()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, Route, sync_playwright
 from tests.conftest import skip_or_fail
 
 # What Debian, Ubuntu and GitHub's runners call it, and where macOS has it.
@@ -49,14 +49,23 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
+def faults() -> list[str]:
+    """What pages have asked for and complained of, which fails the test."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser: Browser, faults: list[str]) -> Iterator[Open]:
     """Open a file; the test fails where the page asks for anything else, or complains of anything."""
-    faults: list[str] = []
     contexts = []
 
     def refuse(route: Route) -> None:
         faults.append(f"asked for {route.request.url}")
         route.abort()
+
+    def dismiss(dialog: Dialog) -> None:
+        faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def open_file(file: Path, fragment: str = "", **context: Any) -> Page:
         made = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | context)
@@ -66,7 +75,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
         page = made.new_page()
         page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", dismiss)
         page.on("popup", lambda popup: faults.append(f"popup: {popup.url}"))
         page.goto(file.as_uri() + fragment)
         return page

@@ -93,6 +93,26 @@ def shows(page: Page, text: str) -> None:
     expect(page.locator("#count")).to_have_text(text)
 
 
+def test_a_page_that_asked_for_anything_or_broke_its_policy_would_be_noticed(
+    small: Path, tmp_path: Path, open_page: Open, faults: list[str]
+) -> None:
+    file, written = tmp_path / "broken.html", small.read_text(encoding="ascii")
+    inserted = "<script>document.title = 'ran'</script><img src='https://attacker.example/x.png'></body>"
+    file.write_text(written.replace("</body>", inserted), encoding="ascii")
+    page = open_page(file)
+    shows(page, "6 bottles")
+    # The page's own policy stops both.
+    assert page.title() == "Build provenance of octo/tap"
+    assert len([fault for fault in faults if "Content Security Policy" in fault]) == 2
+    faults.clear()
+    file.write_text("<script>alert(1); nosuch()</script><img src='https://attacker.example/x.png'>", "ascii")
+    page = open_page(file)
+    page.wait_for_load_state("networkidle")
+    for fault in ("dialog: 1", "error: nosuch is not defined", "asked for https://attacker.example/x.png"):
+        assert fault in faults
+    faults.clear()
+
+
 # The table
 
 
@@ -195,7 +215,7 @@ def test_columns_sort_both_ways_and_say_so(small: Path, open_page: Open) -> None
 
 def test_every_column_can_be_sorted_by(small: Path, open_page: Open) -> None:
     page = open_page(small)
-    names = ["Formula", "Version", "Tag", "Outcome", "Reasons and limits", "Signer", "Signed, UTC"]
+    names = ["Formula", "Version", "Tag", "Outcome", "Findings", "Signer", "Signed, UTC"]
     assert page.locator("#table").get_by_role("columnheader").all_inner_texts() == names
     for number in (0, 2, 4, 5, 6):
         header = page.locator("#table").get_by_role("columnheader", name=names[number])
@@ -204,6 +224,22 @@ def test_every_column_can_be_sorted_by(small: Path, open_page: Open) -> None:
         values = listed(page, number)
         assert values == sorted(values)
         assert len(values) == 6
+
+
+def test_a_place_in_the_page_leaves_the_table_as_it_is(small: Path, open_page: Open) -> None:
+    page = open_page(small, "#/?outcome=build-provenance")
+    shows(page, "2 of 6 bottles")
+    page.get_by_role("link", name="Skip to the bottles").press("Enter")
+    assert page.url.endswith("#bottles")
+    shows(page, "2 of 6 bottles")
+    page.get_by_role("columnheader", name="Version").get_by_role("button").click()
+    expect(page.locator("[aria-sort=ascending]")).to_have_count(1)
+    shows(page, "2 of 6 bottles")
+    rows(page).first.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="bar", exact=True)).to_be_focused()
+    page.get_by_role("link", name="Skip to the bottles").press("Enter")
+    expect(page.get_by_role("heading", name="Bottles", exact=True)).to_be_in_viewport()
+    shows(page, "2 of 6 bottles")
 
 
 # Figures and formulae
@@ -274,6 +310,16 @@ def test_what_is_not_known_of_a_formula_is_said_to_be(small: Path, open_page: Op
     for fragment in ("#/formula/nosuch", "#/formula/%E0%A4%A", "#/formula/"):
         page.goto(small.as_uri() + fragment)
         expect(page.locator("#formula")).to_contain_text("no bottle of such a formula")
+
+
+def test_bottles_of_several_versions_are_told_apart(tmp_path: Path, open_page: Open) -> None:
+    file = write(tmp_path, make(version="1.0"), make(REJECTED, version="2.0"), make(version="3.0"))
+    cards = open_page(file, "#/formula/foo").locator("#formula section.card")
+    # What is wrong comes first.
+    expect(cards.nth(0)).to_contain_text("subject-digest-mismatch")
+    expect(cards.nth(0)).to_contain_text("For sonoma (2.0)")
+    expect(cards.nth(1)).to_contain_text("formula-not-bound not proved")
+    expect(cards.nth(1)).to_contain_text("For sonoma (1.0), sonoma (3.0)")
 
 
 def test_a_formula_with_very_many_bottles_is_shown_in_part_and_says_so(

@@ -20,7 +20,9 @@ from brew_provenance.appraise import Candidate, appraise_bundle
 from brew_provenance.attest.bundles import BundleFolder
 from brew_provenance.attest.foresight import foresee
 from brew_provenance.attest.judging import Judging, RejectedError, bind_item
+from brew_provenance.attest.planning import Work
 from brew_provenance.attest.preparing import FoundError, Item, NotAttestedError
+from brew_provenance.attest.results import Report, State, describe_attested
 from brew_provenance.bottle import BottleFileName, Digest
 from brew_provenance.bundle import Bundle, read_bundle
 from brew_provenance.errors import BuildSideError, NothingMatchedError
@@ -130,7 +132,7 @@ class Attester:
             raise
         except BuildSideError as error:
             report.failure = error
-        return _sorted(report)
+        return report
 
     def resume(self, progress: Callable[[int], None] = lambda _: None) -> Report:
         """Publish the bundles on disk that the store does not have; sign nothing.
@@ -151,7 +153,7 @@ class Attester:
                 progress(len(report.attested))
         except BuildSideError as error:
             report.failure = error
-        return _sorted(report)
+        return report
 
     def _items_of(self, name: str) -> tuple[Item, ...]:
         """Return the bottles that a bundle is about. Raises RejectedError when it is not acceptable."""
@@ -185,9 +187,9 @@ class Attester:
                         _refuse_doubt(self._store, answer)
                         left.append(work)
                         break
-                    found.append(_attested(item, accepted, State.THERE))
+                    found.append(describe_attested(item, accepted, State.THERE))
                 else:
-                    report.attested += found
+                    report.settle(found)
         return left
 
     def _resolve(self, digests: Sequence[Digest]) -> Mapping[Digest, Answer]:
@@ -260,10 +262,8 @@ class Attester:
         return ready
 
     def _publish(self, ready: Sequence[_Ready], report: Report) -> None:
-        names = {item.name for one in ready for item in one.work.items}
         report.newly_signed += sum(len(one.work.items) for one in ready if one.is_new)
-        report.unsigned = [name for name in report.unsigned if name not in names]
-        report.waiting = [*(name for name in report.waiting if name not in names), *sorted(names)]
+        report.wait_for([item.name for one in ready for item in one.work.items])
         numbers: list[tuple[_Ready, State, str | None]] = []
         failure = None
         for one in ready:
@@ -378,6 +378,18 @@ def _has(answer: Answer, bundle: Bundle) -> bool:
     )
 
 
+def _settle(ready: _Ready, state: State, number: str | None, report: Report) -> None:
+    """Report an attestation as done."""
+    report.settle(
+        [
+            describe_attested(
+                item, assessment, state, bundle=ready.work.bundle, is_new=ready.is_new, number=number
+            )
+            for item, assessment in zip(ready.work.items, ready.assessments, strict=True)
+        ]
+    )
+
+
 def _digest(ready: _Ready) -> Digest:
     return ready.work.items[0].digest
 
@@ -390,8 +402,3 @@ def _batches(works: Sequence[_T]) -> Iterator[list[_T]]:
     coming = iter(works)
     while batch := list(islice(coming, BATCH)):
         yield batch
-
-
-def _sorted(report: Report) -> Report:
-    report.attested.sort(key=lambda one: one.name)
-    return report

@@ -93,7 +93,7 @@ class Report:
         self.unsigned = [name for name in self.unsigned if name not in found]
 
 
-def describe_attested(
+def describe_attested(  # noqa: PLR0913 - what is known of it
     item: Item,
     assessment: Assessment,
     state: State,

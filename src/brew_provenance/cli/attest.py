@@ -20,9 +20,10 @@ from brew_provenance.reports.text import printable
 
 if TYPE_CHECKING:
     from brew_provenance.actionsapi import ActionsAPI
-    from brew_provenance.attest.attester import Attester, Report, Signs
+    from brew_provenance.attest.attester import Attester, Signs
     from brew_provenance.attest.judging import Judging
     from brew_provenance.attest.preparing import Prepared
+    from brew_provenance.attest.results import Report
     from brew_provenance.cli.attestreport import Result
     from brew_provenance.stores import Store
     from brew_provenance.transport import Transport
@@ -197,8 +198,8 @@ class _Run:
 
     def result(self) -> Result:
         """Do what was asked for, and return what was done."""
-        from brew_provenance.attest.attester import Report  # noqa: PLC0415 - not for --help
-        from brew_provenance.attest.preparing import NotAttestedError  # noqa: PLC0415 - as above
+        from brew_provenance.attest.preparing import NotAttestedError  # noqa: PLC0415 - not for --help
+        from brew_provenance.attest.results import Report  # noqa: PLC0415 - as above
         from brew_provenance.cli.attestreport import Result  # noqa: PLC0415 - as above
 
         choices = self._choices
@@ -212,7 +213,8 @@ class _Run:
         return Result(report, choices.repository, choices.bundles, judging, store.name)
 
     def _attest(self, judging: Judging, store: Store) -> Report:
-        from brew_provenance.attest.attester import Report, plan  # noqa: PLC0415 - not for --help
+        from brew_provenance.attest.planning import plan  # noqa: PLC0415 - not for --help
+        from brew_provenance.attest.results import Report  # noqa: PLC0415 - as above
 
         prepared = self._prepare()
         for note in prepared.notes:

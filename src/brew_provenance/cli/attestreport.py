@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 import brew_provenance
-from brew_provenance.attest.attester import Attested, Report, State
 from brew_provenance.attest.judging import Judging
 from brew_provenance.attest.preparing import FoundError, NotAttestedError
+from brew_provenance.attest.results import Attested, Report, State
 from brew_provenance.errors import BuildSideError
 from brew_provenance.policy import PolicyOrigin
 from brew_provenance.reports.text import printable

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from brew_provenance.sandbox.ctlog import CertificateLog, build_sct_extension
 from brew_provenance.sandbox.keys import derive_bytes, derive_key
@@ -178,7 +178,9 @@ def _build_leaf(
         builder = builder.add_extension(x509.SubjectAlternativeName(profile.names), critical=True)
     claims = {name_claim(number): encode_claim(number, v) for number, v in profile.claims.items()}
     for oid, value in {**claims, **profile.raw_extensions}.items():
-        builder = _add(builder, x509.UnrecognizedExtension(oid, value))
+        # RFC 5280, 4.2.1.6: where there is no subject, its other name has to be critical.
+        is_critical = oid == ExtensionOID.SUBJECT_ALTERNATIVE_NAME
+        builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), critical=is_critical)
     return builder
 
 

@@ -18,10 +18,12 @@ from tests.unit.buildjobs import PATH, SOURCE, TAP, Build
 from brew_provenance.actionsapi import Repository, WorkflowJob, WorkflowRun
 from brew_provenance.actionsjob import read_job
 from brew_provenance.appraise import Candidate
-from brew_provenance.attest.attester import Attester, Report, plan
+from brew_provenance.attest.attester import Attester
 from brew_provenance.attest.bundles import BundleFolder
 from brew_provenance.attest.judging import Judging
+from brew_provenance.attest.planning import plan
 from brew_provenance.attest.preparing import Prepared, prepare
+from brew_provenance.attest.results import Report
 from brew_provenance.bottle import Digest
 from brew_provenance.bundle import Bundle, read_bundle
 from brew_provenance.errors import BuildSideError

@@ -25,10 +25,12 @@ from tests.unit.attest.releases import (
 )
 
 from brew_provenance.appraise import Candidate
-from brew_provenance.attest import attester
-from brew_provenance.attest.attester import READ_BACK_SECONDS, SETTLE_SECONDS, Report, State, plan
+from brew_provenance.attest import attester, planning
+from brew_provenance.attest.attester import READ_BACK_SECONDS, SETTLE_SECONDS
 from brew_provenance.attest.bundles import BundleFolder
+from brew_provenance.attest.planning import plan
 from brew_provenance.attest.preparing import FoundError, Item, NotAttestedError
+from brew_provenance.attest.results import Report, State
 from brew_provenance.bottle import BottleFileName, Digest
 from brew_provenance.errors import BuildSideError, NothingMatchedError
 from brew_provenance.findings import Finding
@@ -484,7 +486,7 @@ def test_statements_have_no_digest_twice() -> None:
 
 
 def test_statements_have_no_more_subjects_than_github_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attester, "MAX_SUBJECTS", 2)
+    monkeypatch.setattr(planning, "MAX_SUBJECTS", 2)
     works = plan([item(FOO, "a"), item(BAR, "b"), item(file_of("baz"), "c")])
     assert [len(work.items) for work in works] == [2, 1]
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tests.unit.attest.releases import NOW, PUBLISHER, SERVER, Release, Signing, judging, sigstore
 
-from brew_provenance.attest.attester import plan
 from brew_provenance.attest.foresight import foresee, foreseen_claims
+from brew_provenance.attest.planning import plan
 from brew_provenance.certificate import Claims
 from brew_provenance.findings import Finding
 from brew_provenance.sandbox.actions import ActionsJob

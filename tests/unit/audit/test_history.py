@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pygit2
 import pytest
 from tests.unit.audit.audits import (
@@ -22,6 +24,7 @@ from tests.unit.audit.audits import (
 )
 from tests.unit.repositories import BRANCH, SIGNATURE, loose_object, make_repository, write_files
 
+from brew_provenance import bundle as bundle_module
 from brew_provenance.audit import history as history_module
 from brew_provenance.audit.compare import compare_runs
 from brew_provenance.audit.database import LedgerError
@@ -38,6 +41,7 @@ from brew_provenance.verdict import Outcome
 
 pytestmark = pytest.mark.usefixtures("pools")
 
+SCHEMAS = Path(bundle_module.__file__).parent / "schemas"
 A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 
 
@@ -254,7 +258,7 @@ def test_a_walk_that_is_stopped_goes_on_and_ends_like_one_that_was_not(
     side: list[str] = []
     for number in range(12):
         digest = f"{number:x}" * 64
-        changed = {f"f{number % 3}": source(f"f{number % 3}", f"1.{number}", sonoma=digest)}
+        changed: dict[str, Any] = {f"f{number % 3}": source(f"f{number % 3}", f"1.{number}", sonoma=digest)}
         if number % 4 == 2:
             side = [tap.beside(**changed)]
         else:
@@ -388,6 +392,17 @@ def test_every_bottle_that_was_ever_listed_is_judged_and_told_of_with_its_commit
 def _subjects(ledger: Ledger, tap: Tap) -> list[Subject]:
     walk(ledger, tap)
     return list(History(ledger, TAP).plan())
+
+
+def test_reports_say_when_each_bottle_was_listed(long_lived: Tap, ledger: Ledger) -> None:
+    run, _ = audit(ledger, long_lived, CountingStore())
+    document = as_json(ledger, run)
+    found = {row["sha256"][0]: row["listed"] for row in document["bottles"]}
+    assert found["e"] == {"first": long_lived.head, "last": None}
+    assert found["d"]["first"] == found["d"]["last"] == found["c"]["last"]
+    schema = json.loads((SCHEMAS / "audit-v1.schema.json").read_text(encoding="utf-8"))
+    document["run"] |= {"started": ledger.run(run).started, "finished": ledger.run(run).finished}
+    jsonschema.validate(document, schema)
 
 
 def test_shards_of_a_history_put_together_are_the_whole(long_lived: Tap, tmp_path: Path) -> None:

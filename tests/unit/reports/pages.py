@@ -22,7 +22,7 @@ PAGE = Page(
     [("Policy", "octo's own"), ("sha256 of the policy", "ab" * 32)],
     ["one formula could not be read"],
 )
-EVIDENCE = {
+EVIDENCE: dict[str, str | int | None] = {
     "bundle": "b" * 64,
     "signer": "https://github.com/octo/homebrew-tap/.github/workflows/publish.yml@refs/heads/main",
     "source": "https://github.com/octo/homebrew-tap",

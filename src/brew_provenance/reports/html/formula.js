@@ -25,7 +25,11 @@ function formulaView(name, back) {
   if (rows.length > most) {
     parts.push(element("p", {}, `The first ${most} of ${number.format(rows.length)} bottles are shown.`));
   }
-  return [...parts, bottleTable(shown), ...findingCards(shown), ...attestationCards(shown)];
+  const versions = new Set(rows.map((row) => data.of("version", row)));
+  // A tap's history has a tag once for each version.
+  const called = (row) =>
+    data.of("tag", row) + (versions.size > 1 ? ` (${data.of("version", row) ?? "?"})` : "");
+  return [...parts, bottleTable(shown), ...findingCards(shown, called), ...attestationCards(shown, called)];
 }
 
 function bottleTable(rows) {
@@ -59,23 +63,29 @@ function grouped(pairs) {
   return groups;
 }
 
-function forTags(rows) {
-  return element("p", { class: "quiet" }, `For ${rows.map((row) => data.of("tag", row)).join(", ")}`);
+function forBottles(rows, called) {
+  return element("p", { class: "quiet" }, `For ${rows.map(called).join(", ")}`);
 }
 
-function findingCards(rows) {
-  const found = rows.flatMap((row) => data.findings(row).map((finding) => [JSON.stringify(finding), row]));
+function isVerified(row) {
+  return ["build-provenance", "notarisation"].includes(data.of("state", row));
+}
+
+function findingCards(rows, called) {
+  // What is wrong comes before what is not proved.
+  const ordered = [...rows].sort((one, other) => isVerified(one) - isVerified(other) || one - other);
+  const found = ordered.flatMap((row) => data.findings(row).map((finding) => [JSON.stringify(finding), row]));
   const cards = [...grouped(found)].map(([key, of]) => {
     const [code, detail] = JSON.parse(key);
     const [means, advice, isLimit] = Object.hasOwn(data.reasons, code) ? data.reasons[code] : ["", "", false];
-    const isVerified = ["build-provenance", "notarisation"].includes(data.of("state", of[0]));
+    const verified = isVerified(of[0]);
     return element(
       "section", { class: "card" },
-      element("h4", {}, element("code", {}, code), isLimit ? " not proved" : isVerified ? " note" : ""),
+      element("h4", {}, element("code", {}, code), isLimit ? " not proved" : verified ? " note" : ""),
       element("p", {}, means),
       detail ? element("p", { class: "mono" }, detail) : null,
-      advice && !isVerified ? element("p", {}, `Next: ${advice}`) : null,
-      forTags(of),
+      advice && !verified ? element("p", {}, `Next: ${advice}`) : null,
+      forBottles(of, called),
     );
   });
   return cards.length ? [element("h3", {}, "Findings"), ...cards] : [];
@@ -115,7 +125,7 @@ function fact(name, ...values) {
   return element("div", {}, element("dt", {}, name), element("dd", {}, ...values));
 }
 
-function attestationCards(rows) {
+function attestationCards(rows, called) {
   const attested = rows.filter((row) => data.attestation[row] >= 0);
   const groups = grouped(attested.map((row) => [data.attestation[row], row]));
   const cards = [...groups.values()].map((of) => {
@@ -126,7 +136,7 @@ function attestationCards(rows) {
     return element(
       "section", { class: "card" },
       element("h4", {}, signed === null ? signer : `${signer}, ${signed} UTC`),
-      forTags(of),
+      forBottles(of, called),
       element(
         "dl", { class: "facts" },
         ...facts.filter(([, value]) => value).map(([name, value]) => fact(name, value)),

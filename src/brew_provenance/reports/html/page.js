@@ -17,7 +17,9 @@ const table = new Table(document.getElementById("viewport"), (name) => {
 
 function parameters() {
   const { hash } = window.location;
-  return new URLSearchParams(hash.startsWith("#/?") ? hash.slice(3) : "");
+  // A place in the page leaves the table as it is.
+  const address = hash.startsWith("#/") ? hash : listed ?? "";
+  return new URLSearchParams(address.startsWith("#/?") ? address.slice(3) : "");
 }
 
 function wanted() {
@@ -117,8 +119,10 @@ function route(event) {
   }
   const wasFormula = !view.hidden;
   if (hash !== "" && !hash.startsWith("#/")) {
-    // A place in the page, and nothing to filter.
-    if (wasFormula) showTable();
+    if (wasFormula) {
+      showTable();
+      document.getElementById(hash.slice(1))?.scrollIntoView();
+    }
     return;
   }
   const before = listed;

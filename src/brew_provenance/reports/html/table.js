@@ -6,7 +6,7 @@ const columns = [
   { name: "version", title: "Version", rank: ranked(data.bottles.version) },
   { name: "tag", title: "Tag", rank: (row) => data.bottles.tag.rows[row] },
   { name: "state", title: "Outcome", rank: ranked(data.bottles.state, Object.keys(data.states)) },
-  { name: "codes", title: "Reasons and limits", rank: (row) => data.bottles.codes.rows[row] },
+  { name: "codes", title: "Findings", rank: (row) => data.bottles.codes.rows[row] },
   { name: "signer", title: "Signer", rank: attested("signer") },
   { name: "signed", title: "Signed, UTC", rank: attested("signed") },
 ];

@@ -28,6 +28,16 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("nightly" if config.getoption("--nightly") else "pull request")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is too long for a pull request; pytest says how many that is."""
+    if config.getoption("--nightly"):
+        return
+    long = [item for item in items if item.get_closest_marker("nightly")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
+
+
 def missing(*programs: str) -> None:
     """Skip the test where a program is missing; fail it where nothing may be skipped, as in CI."""
     lacking = [name for name in programs if shutil.which(name) is None]

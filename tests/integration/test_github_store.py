@@ -220,6 +220,17 @@ def test_a_user_has_another_route_than_an_organisation(world: World) -> None:
     assert world.count("/orgs/*/bulk-list") <= 3
 
 
+def test_a_digest_that_is_named_more_often_is_listed_with_fewer_others_and_asked_for_once(
+    world: World,
+) -> None:
+    wanted = digests(12)
+    answers = world.store(batch=4).resolve([wanted[5]] * 3 + wanted)
+    assert set(answers) == set(wanted)
+    # Four of one digest fill a page, and the other eleven take three.
+    assert world.count("/users/*/bulk-list") == 4
+    assert all(len(answer.candidates) == 1 for answer in answers.values())
+
+
 def test_a_bulk_list_that_needs_a_token_is_tried_once_without(world: World) -> None:
     answers = world.store(token=None, batch=4).resolve(digests(12))
     assert all(map(found, answers.values()))

@@ -57,8 +57,9 @@ def root_file(folder: Path, *roots: JsonObject) -> Path:
     return path
 
 
-def schema(name: str) -> object:
-    return json.loads((SCHEMAS / name).read_text(encoding="utf-8"))
+def schema(name: str) -> JsonObject:
+    found: JsonObject = json.loads((SCHEMAS / name).read_text(encoding="utf-8"))
+    return found
 
 
 def test_verify_accepts_it_under_its_own_root_and_says_what_that_does_not_prove(

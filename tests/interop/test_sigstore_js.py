@@ -45,12 +45,17 @@ def test_it_does_not_take_the_bundles_of_an_instance_without_a_log_for_logged_on
     sigstore_js: SigstoreJS, scenario: Scenario
 ) -> None:
     """Its verifier asks for log entries unless it is told otherwise, whatever the root is."""
-    known = {"identity": scenario.job.signer_uri, "issuer": scenario.job.issuer}
-    private = scenario.bundle_private()
+    private, job = scenario.bundle_private(), scenario.job
     for root in (scenario.sigstore.trusted_root(), scenario.private.trusted_root()):
-        assert sigstore_js.verify(root, [private], **known) != [None]
-    unlogged = sigstore_js.verify(scenario.private.trusted_root(), [private], **known, thresholds=UNLOGGED)
-    assert unlogged == [None]
+        assert sigstore_js.verify(root, [private], identity=job.signer_uri, issuer=job.issuer) != [None]
+    told = sigstore_js.verify(
+        scenario.private.trusted_root(),
+        [private],
+        identity=job.signer_uri,
+        issuer=job.issuer,
+        thresholds=UNLOGGED,
+    )
+    assert told == [None]
 
 
 def test_it_refuses_what_was_altered(sigstore_js: SigstoreJS, scenario: Scenario) -> None:

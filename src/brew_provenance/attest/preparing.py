@@ -29,7 +29,7 @@ MAX_ENTRIES: Final = 100_000
 
 _CHUNK = 1 << 20
 _TARBALL = ".tar.gz"
-_RECORD = "run `brew-provenance record` in the build job, or see --without-records"
+_RECORD = "run `brew-provenance record` in the build job, or see --allow-unrecorded"
 _BUILT = "build and record it again; what was built by other hands is not attested"
 
 
@@ -116,20 +116,23 @@ def prepare(  # noqa: PLR0913 - what bottles are, and whom to ask
     *,
     publishing_run: str | None,
     with_records: bool = True,
+    allow_unrecorded: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Prepared:
     """Look at every bottle in a folder, and hold each against its record and GitHub's word.
 
-    Runs are those of `repository`, `OWNER/REPO`, whatever a record says; `publishing_run` is the one that
-    attests. Each is asked for once. Raises NotAttestedError after all bottles have been looked at, and
-    NothingMatchedError when there is none.
+    One without a record is refused, unless they may be without: whoever can take a record away could
+    otherwise have less attested. Runs are those of `repository`, `OWNER/REPO`, whatever a record says;
+    `publishing_run` is the one that attests. Each is asked for once. Raises NotAttestedError after all
+    bottles have been looked at, and NothingMatchedError when there is none.
     """
     names = list_folder(folder)
     tarballs = sorted(name for name in names if name.endswith(_TARBALL) and ".bottle." in name)
     if not tarballs:
         raise NothingMatchedError(str(folder), "there is no bottle", "name the folder that they are in")
     written = [name for name in names if name.endswith(SUFFIX)]
-    looking = _Looking(folder, _Runs(actions, repository, publishing_run), tap)
+    runs = _Runs(actions, repository, publishing_run)
+    looking = _Looking(folder, runs, tap, allow_unrecorded=allow_unrecorded)
     records = _Records(folder, written if with_records else ())
     items: list[Item] = []
     failures: list[BuildSideError] = list(records.failures)
@@ -184,6 +187,12 @@ def _notes(items: Iterable[Item], records: _Records, unused: Sequence[str]) -> l
         for name, record in records.by_name.items()
         if name not in used
     ]
+    if records.by_name:
+        notes += [
+            f"{item.name} has no record: neither builder nor formula are attested"
+            for item in items
+            if item.record is None
+        ]
     if unused:
         notes.append(f"{len(unused)} records are left aside, and what they say is not attested")
     return notes
@@ -250,10 +259,11 @@ class _Runs:
 class _Looking:
     """Looks at bottles one after another."""
 
-    def __init__(self, folder: Path, runs: _Runs, tap: str) -> None:
+    def __init__(self, folder: Path, runs: _Runs, tap: str, *, allow_unrecorded: bool) -> None:
         self._folder = folder
         self._runs = runs
         self._tap = tap
+        self._allow_unrecorded = allow_unrecorded
 
     def plain_item(self, name: str) -> Item:
         """Return a bottle without a record. Raises BuildSideError."""
@@ -271,6 +281,8 @@ class _Looking:
         if own is not None:
             return replace(item, record=own, job=self._corroborate(item, own))
         merged = records.merged_into(file_name, item.digest) if file_name.tag == ALL_TAG else []
+        if not merged and self._allow_unrecorded:
+            return self.plain_item(name)
         if not merged:
             raise BuildSideError(name, f"there is no {record_name(file_name)} beside it", _RECORD)
         found = [

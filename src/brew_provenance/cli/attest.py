@@ -57,6 +57,11 @@ _INTERRUPTED = 130
     is_flag=True,
     help="Attest the publishing run alone, as actions/attest does: neither builder nor formula are bound.",
 )
+@click.option(
+    "--allow-unrecorded",
+    is_flag=True,
+    help="Attest bottles that have no record in that way, and the others with theirs.",
+)
 @click.option("--dry-run", is_flag=True, help="Look at everything, and neither sign nor publish.")
 @click.option("--no-publish", is_flag=True, help="Sign, check and keep the bundles; publish nothing.")
 @click.option(
@@ -168,6 +173,7 @@ class _Choices:
     bundles: Path
     resume: bool
     without_records: bool
+    allow_unrecorded: bool
     dry_run: bool
     no_publish: bool
     allow_private: bool
@@ -242,6 +248,7 @@ class _Run:
                 self._actions,
                 publishing_run=os.environ.get("GITHUB_RUN_ID"),
                 with_records=not choices.without_records,
+                allow_unrecorded=choices.allow_unrecorded,
                 progress=count,
             )
 

@@ -83,9 +83,12 @@ def certificate_fault(der: bytes) -> Finding | None:
 
 def issuer_name(certificate: Certificate) -> str:
     """Return who says to have issued a certificate (RFC 4514)."""
-    # Whoever made it may have written names that cryptography warns of.
-    with warnings.catch_warnings(action="ignore"):
-        return certificate.issuer.rfc4514_string()
+    # Whoever made it may have written names that cryptography warns of, or cannot read.
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return certificate.issuer.rfc4514_string()
+    except (ValueError, TypeError):
+        return "an unreadable name"
 
 
 def check_leaf(leaf: Certificate, authorities: Sequence[Authority], times: Sequence[datetime]) -> Certificate:

@@ -46,6 +46,22 @@ def test_bottles_without_records_share_one_attestation(attest: Attest, release: 
     assert release.world.requests["github"].count("POST", POSTS) == 1
 
 
+def test_bottles_may_be_without_records_beside_others_where_that_is_allowed(
+    attest: Attest, release: Release
+) -> None:
+    release.take(*HELLO2)
+    (release.folder / record_of(HELLO2[1])).unlink()
+    before = release.entries
+    assert "see --allow-unrecorded" in attest(code=6).err
+    assert release.entries == before
+
+    result = attest("--allow-unrecorded", "--format", "json")
+
+    assert f"{HELLO2[1]} has no record: neither builder nor formula are attested" in result.err
+    proved = {each["bottle"]: each["notProved"] for each in check_json(result.out)["attestations"]}
+    assert proved == {HELLO2[0]: [], HELLO2[1]: NO_RECORD}
+
+
 @pytest.mark.parametrize("fault", ["publishing=403", "ca=401"])
 def test_a_failed_run_says_in_json_what_is_left(attest: Attest, release: Release, fault: str) -> None:
     release.take(*HELLO2)

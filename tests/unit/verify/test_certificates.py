@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
-from tests.unit.verify.worlds import AT, SCENARIO, public_root
+from tests.unit.verify.worlds import AT, SCENARIO, code, private_root, public_root
 
 from brew_provenance.sandbox.ctlog import build_sct_extension
 from brew_provenance.sandbox.keys import derive_key
@@ -172,3 +173,21 @@ def test_a_name_of_an_unknown_type_is_malformed() -> None:
 
 def test_a_right_certificate_has_no_fault() -> None:
     assert certificate_fault(LEAF.public_bytes(Encoding.DER)) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # The type of the organisation's name made a bit string, and the common name's text no UTF-8.
+        (bytes.fromhex("060355040a0c"), bytes.fromhex("060355040a03")),
+        (b"sandbox-intermediate", b"sandbox-intermedi\xff\xff\xff"),
+    ],
+)
+def test_an_issuer_whose_name_cannot_be_read_is_none_that_is_trusted(before: bytes, after: bytes) -> None:
+    document = SCENARIO.bundle_private()
+    holder = document["verificationMaterial"]["certificate"]
+    raw = base64.b64decode(holder["rawBytes"])
+    assert before in raw
+    holder["rawBytes"] = base64.b64encode(raw.replace(before, after)).decode()
+    for root in (private_root(), public_root()):
+        assert code(root, document) in {"certificate-untrusted", "certificate-malformed"}

@@ -67,7 +67,7 @@ def test_a_single_failure_speaks_for_itself(tmp_path: Path) -> None:
         release.prepare()
     assert raised.value.thing == FOO
     assert f"there is no {RECORD} beside it" in raised.value.cause
-    assert "--without-records" in raised.value.next_step
+    assert "--allow-unrecorded" in raised.value.next_step
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b" " * (256 * 1024 + 1)])
@@ -295,3 +295,10 @@ def test_an_equal_bottle_of_a_certain_system_needs_its_own_record(tmp_path: Path
     (release.folder / FOO).rename(release.folder / FOO.replace("x86_64", "arm64"))
     [error] = failures(release)
     assert "beside it" in error.cause
+
+
+def test_a_bottle_may_be_without_a_record_where_that_is_allowed(tmp_path: Path) -> None:
+    release = Release(tmp_path)
+    (release.folder / RECORD).unlink()
+    [item] = release.prepare(allow_unrecorded=True).items
+    assert (item.name, item.record, item.job) == (FOO, None, None)

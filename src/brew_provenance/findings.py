@@ -455,6 +455,10 @@ LIMITS: Final = frozenset(
 """The notes that say what an accepted attestation does not prove: what each means completes "not proved"."""
 
 
+MAX_DETAIL: Final = 2000
+"""Characters of a finding's detail."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was found about one attestation, or about the whole question."""
@@ -463,11 +467,19 @@ class Finding:
     """A code of `REASONS`."""
 
     detail: str
-    """What was seen here, in one sentence: the two values that differ, the field that is missing."""
+    """What was seen here, in one sentence: the two values that differ, the field that is missing.
+
+    What is longer than `MAX_DETAIL` characters is cut there, and says so.
+    """
 
     def __post_init__(self) -> None:
         if self.code not in REASONS:
             raise ValueError(f"{self.code!r} is not in the table of reason codes")
+        # Signers choose what is quoted here, up to the size of a bundle, and reports and ledgers keep it.
+        if len(self.detail) > MAX_DETAIL:
+            left_out = len(self.detail) - MAX_DETAIL
+            shortened = f"{self.detail[:MAX_DETAIL]}… ({left_out:,} characters left out)"
+            object.__setattr__(self, "detail", shortened)
 
     @property
     def reason(self) -> Reason:

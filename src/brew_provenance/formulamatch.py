@@ -258,6 +258,9 @@ def _compared(packed: Formula, tap: Formula) -> str:
         "version": packed.version is not None and tap.version is not None,
         "source": packed.source is not None and tap.source is not None,
     }
-    said = f"the same {', '.join([*(what for what, is_known in known.items() if is_known), 'revision'])}"
+    same = [what for what, is_known in known.items() if is_known]
+    if tap.revision is not None:
+        same.append("revision")
+    said = f"the same {', '.join(same) or 'name'}"
     unknown = [what for what, is_known in known.items() if not is_known]
     return f"{said}; not compared: {', '.join(unknown)}" if unknown else said

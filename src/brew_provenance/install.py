@@ -24,7 +24,7 @@ from brew_provenance.errors import NothingMatchedError, ProvenanceError, UsageEr
 from brew_provenance.formula import Formula
 from brew_provenance.kegs import Keg, UnreadableKeg, installed_kegs
 from brew_provenance.taps.brew import OutputTooLongError, run_bounded
-from brew_provenance.targets import CORE, TapFor, Target, find_formulae, formula_targets
+from brew_provenance.targets import CORE, TapFor, Target, find_formulae, formula_targets, prefetch
 from brew_provenance.verdict import Outcome, Verdict
 
 PATIENCE: Final = 300.0
@@ -407,6 +407,7 @@ def _outdated(tap_for: TapFor, brew: Brew) -> list[str]:
         if isinstance(keg, Keg):
             installed.setdefault(f"{keg.tap or CORE}/{keg.name}", set()).add(keg.version)
     outdated = []
+    prefetch(tap_for, installed)
     for full_name, versions in sorted(installed.items()):
         tap, _, name = full_name.rpartition("/")
         is_pinned = os.path.lexists(brew.prefix / "var/homebrew/pinned" / name)

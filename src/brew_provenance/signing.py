@@ -50,7 +50,7 @@ MARGIN: Final = timedelta(seconds=60)
 """What is left of a token or a certificate when another one is asked for."""
 
 _LIFETIME = timedelta(minutes=5)  # until the first bundle says how long a certificate is valid
-_AGAIN: Final = "run `attest` again; what is signed is not signed twice"
+_AGAIN: Final = "run the command again; `attest` signs nothing twice"
 _PERMISSION: Final = "give the job `permissions: id-token: write`"
 _CONFIG: Final = "compare --trust-config with what the instance publishes"
 _NO_CONFIG: Final = "not a client trust configuration"

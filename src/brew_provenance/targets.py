@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from brew_provenance.findings import Finding
 from brew_provenance.formula import Formula
 from brew_provenance.host import choose_tag
 from brew_provenance.subject import Package, Question
-from brew_provenance.taps import History, Tap
+from brew_provenance.taps import History, Prefetching, Tap
 
 if TYPE_CHECKING:
     from brew_provenance.kegs import Keg, UnreadableKeg
@@ -76,12 +76,13 @@ def history_of(source: Tap) -> History | None:
 def full_name(name: str, tap: str) -> str:
     """Return `user/repo/name` for a name as people write it; short ones are of `tap`.
 
-    Raises UsageError for what no formula can be called.
+    Capitals are made small, as brew does (`cli/named_args.rb` and `tap.rb` in brew). Raises UsageError for
+    what no formula can be called.
     """
     match = _NAME.fullmatch(name)
     if match is None:
         raise UsageError(name, "not the name of a formula", "write wget, or user/repo/name")
-    return f"{(match['tap'] or tap).lower()}/{match['name']}"
+    return f"{match['tap'] or tap}/{match['name']}".lower()
 
 
 def formula_targets(
@@ -114,6 +115,19 @@ def find_formulae(
     Raises NothingMatchedError for an unknown one.
     """
     return (formula for formula, _ in _closure(tap_for, names, dependencies_on))
+
+
+def prefetch(tap_for: TapFor, full_names: Iterable[str]) -> None:
+    """Have formulae of taps that take long to ask looked up together, before each is asked for."""
+    by_tap: dict[str, list[str]] = {}
+    for name in full_names:
+        by_tap.setdefault(name.rpartition("/")[0].lower(), []).append(name)
+    for tap, names in by_tap.items():
+        source = tap_for(tap)
+        if isinstance(source, Prefetching):
+            # What is wrong with it is told by whoever asks for a formula.
+            with suppress(InputError):
+                source.prefetch(names)
 
 
 def installed_formulae(cellar: Path) -> list[str | UnreadableKeg]:

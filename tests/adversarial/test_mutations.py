@@ -49,6 +49,8 @@ MALLEABLE_V2 = {f"{_ENTRY}.logIndex", f"{_ENTRY}.logId.keyId"}
 MALLEABLE_UNLOGGED = {"verificationMaterial.tlogEntries"}
 # What a chain holds beside the signer's certificate is not looked at: the trusted root has the rest.
 MALLEABLE_CHAIN = {f"{_CHAIN}[1].rawBytes", f"{_CHAIN}[2].rawBytes", f"{_CHAIN}[1]", _CHAIN}
+# That there is no proof can be said by leaving it out, by null, and by an empty one.
+MALLEABLE_UNPROVEN = {f"{_ENTRY}.inclusionProof"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ KINDS = {
         files=("bundles/gh-sigstore-js-2.1.0-bundle.json", "bundles/js-bundleV03-intoto.json"),
     ),
     "npm-promised": Kind(
-        MALLEABLE | MALLEABLE_CHAIN,
+        MALLEABLE | MALLEABLE_CHAIN | MALLEABLE_UNPROVEN,
         files=("bundles/npm-sigstore-provenance.json", "bundles/npm-tuf-js-provenance.json"),
     ),
 }

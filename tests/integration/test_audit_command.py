@@ -314,7 +314,7 @@ def test_every_bottle_of_the_history_is_audited_and_the_next_time_only_what_is_n
         (["--policy", "missing.toml"], "No such file"),
         (["--ledger", "missing/ledger.sqlite"], "unable to open database file"),
         (["--ledger", "."], "not a file"),
-        (["--format", "html"], "'html' is not one of"),
+        (["--format", "pdf"], "'pdf' is not one of"),
     ],
 )
 def test_what_cannot_be_done_exits_with_2_and_says_why(

@@ -469,7 +469,7 @@ def test_a_bottle_is_downloaded_and_looked_into_where_that_is_asked_for(
     assert world.cached() == {}
 
 
-def test_a_mirror_that_sends_something_else_is_no_success(
+def test_a_mirror_that_sends_something_else_has_the_bottle_rejected(
     check: Check, world: World, mirror: Callable[[str, bytes], None]
 ) -> None:
     world.attest("hello")
@@ -477,9 +477,23 @@ def test_a_mirror_that_sends_something_else_is_no_success(
 
     result = check("hello", "--fetch")
 
-    assert result.code not in {0, 1}
-    assert hashlib.sha256(b"evil").hexdigest() in result.out + result.err
+    assert result.code == 3
+    assert "artifact-digest-mismatch" in result.out
+    assert hashlib.sha256(b"evil").hexdigest() in result.out
     assert "verified" not in result.out
+
+
+def test_a_bottle_that_cannot_be_downloaded_is_unresolved_and_the_others_are_judged(
+    check: Check, world: World, mirror: Callable[[str, bytes], None]
+) -> None:
+    world.attest("hello", "greeter")
+    mirror("hello", (FIXTURES / "bottles" / str(bottle(world, "hello").file_name)).read_bytes())
+
+    result = check("hello", "greeter", "--fetch")
+
+    assert result.code == 5
+    assert "bottle-not-fetched" in result.out
+    assert "2 bottles: 1 verified, 1 unresolved" in result.out
 
 
 def test_nothing_is_downloaded_offline(check: Check, world: World) -> None:

@@ -74,7 +74,7 @@ def test_it_refuses_what_was_altered(sigstore_js: SigstoreJS, scenario: Scenario
 
 def test_it_refuses_another_signer_and_another_root(sigstore_js: SigstoreJS, scenario: Scenario) -> None:
     good = scenario.sigstore.attest(scenario.statement(), scenario.job, at=scenario.at)
-    known = {"identity": scenario.job.signer_uri, "issuer": scenario.job.issuer}
+    known: Any = {"identity": scenario.job.signer_uri, "issuer": scenario.job.issuer}
     stranger = scenario.other.trusted_root()
     assert sigstore_js.verify(stranger, [good], **known) != [None]
     assert sigstore_js.verify(

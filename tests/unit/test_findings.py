@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brew_provenance import findings
-from brew_provenance.findings import REASONS, Finding, Reason, Severity, Step
+from brew_provenance.findings import MAX_DETAIL, REASONS, Finding, Reason, Severity, Step
 
 SOURCE = Path(findings.__file__).parent
 
@@ -90,3 +90,14 @@ def test_a_finding_has_a_code_of_the_table() -> None:
     assert finding.reason is REASONS["payload-malformed"]
     with pytest.raises(ValueError, match="'made-up' is not in the table"):
         Finding("made-up", "x")
+
+
+@pytest.mark.parametrize("length", [0, 1, MAX_DETAIL - 1, MAX_DETAIL])
+def test_a_detail_stands_as_it_was_given(length: int) -> None:
+    assert Finding("bundle-malformed", "x" * length).detail == "x" * length
+
+
+def test_a_detail_that_a_signer_made_long_is_cut_and_says_so() -> None:
+    finding = Finding("bundle-malformed", "x" * (MAX_DETAIL + 1234))
+
+    assert finding.detail == "x" * MAX_DETAIL + "… (1,234 characters left out)"

@@ -204,6 +204,12 @@ def test_what_is_no_formula_is_refused(packed: bytes) -> None:
             by_fields(PACKED),
             "the same revision; not compared: version, source",
         ),
+        (PACKED, replace(by_fields(PACKED), revision=None, version_scheme=None), "the same version, source"),
+        (
+            PACKED,
+            replace(by_fields(PACKED), revision=None, version=None, source=None),
+            "the same name; not compared: version, source",
+        ),
     ],
 )
 def test_what_could_not_be_compared_is_said(packed: bytes, tap: Formula, detail: str) -> None:

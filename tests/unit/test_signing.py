@@ -360,7 +360,7 @@ def test_what_may_pass_is_tried_again_and_then_told(
         signing.sign(statement(world))
     assert caught.value.thing == thing
     assert cause in caught.value.cause
-    assert "run `attest` again" in caught.value.next_step
+    assert "run the command again" in caught.value.next_step
     assert waits.seconds == [1.0, 2.0, 4.0]
     for faults in world.faults.values():
         faults.clear()

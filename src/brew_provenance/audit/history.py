@@ -266,6 +266,8 @@ def _described(row: sqlite3.Row) -> tuple[Formula, Bottle | UnnamedBottle]:
         row["version"],
         (),
         source=source,
+        revision=None,
+        version_scheme=None,
         path=row["path"],
         gaps=_gaps(row["gaps"]),
     )

@@ -53,7 +53,7 @@ _WHICH_TAP = click.option(
 _FORMAT = options.output_format(*report.FORMATS)
 
 
-class _TapFirst(click.Group):
+class _TapFirst(options.Group):
     """Takes the name of a tap for `run` of it: no command has a slash in its name."""
 
     def resolve_command(

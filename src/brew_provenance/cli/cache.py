@@ -9,7 +9,7 @@ from brew_provenance.errors import InputError
 from brew_provenance.stores.cache import CacheInfo, cache_info, clear_cache
 
 
-@click.group("cache")
+@click.group("cache", cls=options.Group)
 def command() -> None:
     """Attestations that stores gave before. They are verified again whenever they are used."""
 

@@ -15,8 +15,10 @@ from brew_provenance.check import check_targets
 from brew_provenance.cli import options
 from brew_provenance.cli.sources import Sources, options_of_sources
 from brew_provenance.errors import InputError, NothingMatchedError, UsageError
+from brew_provenance.findings import Finding
 from brew_provenance.host import host_tag
 from brew_provenance.targets import (
+    CORE,
     Skipped,
     Target,
     digest_target,
@@ -24,6 +26,7 @@ from brew_provenance.targets import (
     formula_targets,
     full_name,
     keg_target,
+    prefetch,
 )
 from brew_provenance.verdict import Outcome, worst_exit_code
 
@@ -194,7 +197,10 @@ def _of_kegs(sources: Sources, left_out: list[str], *, quiet: bool) -> Iterator[
     from brew_provenance.kegs import Keg, installed_kegs  # noqa: PLC0415 - for --installed alone
 
     host = host_tag()
-    for keg in installed_kegs(sources.environment.cellar):
+    kegs = list(installed_kegs(sources.environment.cellar))
+    poured = (keg for keg in kegs if isinstance(keg, Keg) and keg.poured_from_bottle)
+    prefetch(sources.tap_for(host), [f"{(keg.tap or CORE).lower()}/{keg.name}" for keg in poured])
+    for keg in kegs:
         if not isinstance(keg, Keg):
             left_out.append(f"{keg.path}: {keg.reason}")
             continue
@@ -213,6 +219,9 @@ def _with_file(target: Target, sources: Sources, *, fetch: bool) -> Target:
     if target.file is not None or bottle is None:
         return target
     file = sources.find_cached(bottle)
-    if file is None and fetch:
-        file = sources.fetch(bottle)
-    return replace(target, file=file)
+    if file is not None or not fetch:
+        return replace(target, file=file)
+    fetched = sources.fetch(bottle)
+    if isinstance(fetched, Finding):
+        return replace(target, findings=(*target.findings, fetched))
+    return replace(target, file=fetched)

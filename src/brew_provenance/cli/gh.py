@@ -61,7 +61,7 @@ class _LikeGh(click.Command):
             raise _MisuseError(error.format_message(), error.ctx) from error
 
 
-class _GroupLikeGh(click.Group):
+class _GroupLikeGh(options.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -232,6 +232,12 @@ def shim(setting: _Setting, folder: Path) -> None:
     program = folder / "gh"
     if program.exists() and not _is_shim(program):
         raise UsageError(str(program), "is there already, and is another program", "give another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            str(folder), error.strerror or str(error), "give a folder that can be written"
+        ) from error
     options.write_result(f'#!/bin/sh\n{_MARK}\nexec {shlex.join(words)} "$@"\n', program)
     try:
         program.chmod(0o755)

@@ -10,20 +10,27 @@ import click
 
 from brew_provenance.check import check_targets
 from brew_provenance.cli import options
-from brew_provenance.cli.sources import Sources, options_of_sources
+from brew_provenance.cli.sources import Sources, options_of_sources, options_of_trust
 from brew_provenance.errors import InputError, KitError, NothingMatchedError, UsageError
 from brew_provenance.formula import Formula
 from brew_provenance.host import host_tag
 from brew_provenance.kits import Export, export_kit
 from brew_provenance.stores.kit import Kit
-from brew_provenance.targets import TapFor, find_formulae, formula_targets, full_name, installed_formulae
+from brew_provenance.targets import (
+    TapFor,
+    find_formulae,
+    formula_targets,
+    full_name,
+    installed_formulae,
+    prefetch,
+)
 from brew_provenance.verdict import Outcome, worst_exit_code
 
 # A store that is down leaves out a whole tap; a person reads a screen.
 _MAX_NOTES = 100
 
 
-@click.group("kit")
+@click.group("kit", cls=options.Group)
 def command() -> None:
     """Kits: what mirrors and machines without a network need to check bottles."""
 
@@ -73,7 +80,7 @@ def export(
 
 @command.command("verify")
 @click.argument("folder", type=options.PATH)
-@options_of_sources
+@options_of_trust
 @options.for_verdicts
 def verify(*, folder: Path, sources: Sources, output: options.Output) -> None:
     """Check that the files of the kit in FOLDER are those of its index, and then all of its bottles."""
@@ -108,7 +115,9 @@ def _choose(
 
 
 def _installed(sources: Sources, tap_for: TapFor, left_out: list[str]) -> Iterator[str]:
-    for found in installed_formulae(sources.environment.cellar):
+    installed = installed_formulae(sources.environment.cellar)
+    prefetch(tap_for, [found for found in installed if isinstance(found, str)])
+    for found in installed:
         if not isinstance(found, str):
             left_out.append(f"{found.path}: {found.reason}")
             continue

@@ -28,6 +28,8 @@ from brew_provenance.strictjson import MalformedJSONError
 from brew_provenance.trust import TrustedRoot, is_public_good, public_good_root, read_trusted_roots
 from brew_provenance.verdict import Verdict
 
+_LONGEST = 200
+
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PATH: Final = click.Path(path_type=Path)
@@ -63,6 +65,18 @@ bundles = click.option(
     metavar="FILE",
     help="A Sigstore bundle (.json), or one a line (.jsonl). Repeatable.",
 )
+
+
+class Group(click.Group):
+    """A group whose list has the first sentence of each command's help whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list, wrapped where it is too wide."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(_LONGEST)) for name, command in commands if command]
+            )
 
 
 def output_format(*formats: str) -> _Decorator:

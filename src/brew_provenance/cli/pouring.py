@@ -21,7 +21,7 @@ def make_command(verb: Verb) -> click.Command:
     """Return the command that has brew do `verb`."""
 
     @click.command(verb.value, help=_HELP.format(verb=verb.value, named=_NAMED[verb]))
-    @click.argument("names", nargs=-1, metavar="NAME... [-- BREW_ARGUMENT...]")
+    @click.argument("names", nargs=-1, metavar=f"{_METAVAR[verb]} [-- BREW_ARGUMENT...]")
     @click.option(
         "--allow",
         type=click.Choice([Outcome.UNATTESTED.value]),
@@ -52,6 +52,7 @@ _NAMED = {
     Verb.UPGRADE: "formulae, or all outdated ones",
     Verb.REINSTALL: "formulae",
 }
+_METAVAR = {Verb.INSTALL: "NAME...", Verb.UPGRADE: "[NAME]...", Verb.REINSTALL: "NAME..."}
 _HELP = """Check what `brew {verb}` would pour for {named}, then let brew pour it.
 
 brew downloads the bottles of what is named and of what that needs; their bytes and attestations are

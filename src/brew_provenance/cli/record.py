@@ -85,7 +85,8 @@ def command(  # noqa: PLR0913 - one parameter an option
         )
     except NotRecordedError as error:
         if len(error.failures) > 1:
-            for failure in error.failures:
+            # What is wrong with the tap is wrong with each bottle of it; it is said once.
+            for failure in {str(failure): failure for failure in error.failures}.values():
                 _tell(failure)
         raise
     except NothingMatchedError:

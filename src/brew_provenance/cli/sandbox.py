@@ -18,7 +18,7 @@ from brew_provenance.sandbox.rehearsal import make_kit
 from brew_provenance.sandbox.serving import require_extra
 
 
-@click.group("sandbox")
+@click.group("sandbox", cls=options.Group)
 def command() -> None:
     """Rehearse with a virtual Sigstore of your own.
 
@@ -65,7 +65,13 @@ def kit(folder: Path, fixtures: Path, unattested: Sequence[str], forged: Sequenc
     metavar="OWNER/REPO",
     help="The repository that they are served for.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen there, not on a free port.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="PORT",
+    help="Listen there, not on a free port.",
+)
 @click.option(
     "--requires-token/--no-requires-token",
     default=True,
@@ -195,7 +201,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     faults: Sequence[str],
     **job: Any,  # noqa: ANN401 - click's own types
 ) -> None:
-    r"""Run CMD as a job of GitHub Actions, in a world of its own on loopback.
+    """Run CMD as a job of GitHub Actions, in a world of its own on loopback.
 
     It gets a token issuer, a certificate authority, a transparency log, a timestamp authority, GitHub's API
     with attestations, runs and jobs, a formula API and a bottle registry, and the environment of a job. No
@@ -210,8 +216,9 @@ def run(  # noqa: PLR0913 - one parameter an option
     SERVICE is oidc, ca, log, timestamping, github, publishing, store, actions, blobs, formulae or registry.
     KIND is a status from 400 to 599; down: no answer, nothing done; lost: done, but no answer; cut: half an
     answer; slow: an answer 3 seconds late; hang: never an answer.
-    """
+    """  # noqa: D301 - click's mark of lines to be left as they are
     require_extra()
+    from brew_provenance.sandbox.github import options as github  # noqa: PLC0415
     from brew_provenance.sandbox.services import world as worlds  # noqa: PLC0415 - not without the extra
     from brew_provenance.sandbox.services.baddays import BadDay  # noqa: PLC0415
     from brew_provenance.sandbox.services.process import run_command  # noqa: PLC0415
@@ -230,6 +237,8 @@ def run(  # noqa: PLR0913 - one parameter an option
         permissions=worlds.PERMISSIONS - set(denied),
         state=state,
         bad_days=[BadDay.parse(text) for text in faults],
+        # Whoever checks sends no token to an API that is not GitHub's; here they fare as with one.
+        github=github.Options(bulk_requires_token=False, budgets=github.Budgets(anonymous=5000)),
     )
     with worlds.serve_world(chosen) as world:
         code = run_command(argv, world.environment_for(os.environ))

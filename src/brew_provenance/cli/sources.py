@@ -22,7 +22,7 @@ from brew_provenance.brewenv import BrewEnvironment, read_environment
 from brew_provenance.check import Trust
 from brew_provenance.cli import options
 from brew_provenance.errors import InputError, PolicyError, UsageError
-from brew_provenance.findings import REASONS
+from brew_provenance.findings import Finding
 from brew_provenance.policy import Policy, policy_for_tap, read_policy
 from brew_provenance.statement import PROVENANCE_V1
 from brew_provenance.stores import Store
@@ -44,7 +44,14 @@ _TAP_OPTION = click.option(
     metavar="USER/REPO",
     help="The tap of names that are not written user/repo/name. [default: homebrew/core]",
 )
-_OPTIONS = (
+_POLICY = click.option(
+    "--policy",
+    "policy_file",
+    type=options.PATH,
+    metavar="FILE",
+    help="Use this policy instead of the built-in or derived one.",
+)
+_OPTIONS_OF_FORMULAE = (
     click.option(
         "--kit",
         "kit_folder",
@@ -75,21 +82,15 @@ _OPTIONS = (
         metavar="FILE",
         help="Expect the formula API to be signed with this public key instead of Homebrew's.",
     ),
+)
+_OPTIONS_OF_STORES = (
     click.option(
         "--github-api", "api", metavar="URL", help="Ask this API for attestations instead of GitHub's."
     ),
     click.option("--refresh", is_flag=True, help="Ask the store also for what this machine remembers of it."),
-    click.option(
-        "--policy",
-        "policy_file",
-        type=options.PATH,
-        metavar="FILE",
-        help="Use this policy instead of the built-in or derived one.",
-    ),
-    options.offline,
-    options.trusted_root,
-    options.no_public_good,
 )
+_OPTIONS_OF_TRUST = (_POLICY, options.offline, options.trusted_root, options.no_public_good)
+_Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def brew_environment() -> BrewEnvironment:
@@ -106,15 +107,28 @@ def options_of_sources(command: Callable[..., None]) -> Callable[..., None]:
 
 def options_of_one_tap(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command whose argument `tap` names the tap the other options of `options_of_sources`."""
+    return _with_sources(command, (*_OPTIONS_OF_FORMULAE, *_OPTIONS_OF_STORES, *_OPTIONS_OF_TRUST))
 
+
+def options_of_formulae(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command those options that say where formulae come from, and no others."""
+    return _with_sources(command, (_TAP_OPTION, *_OPTIONS_OF_FORMULAE, options.offline))
+
+
+def options_of_trust(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command those options that say whom to trust, and no others."""
+    return _with_sources(command, _OPTIONS_OF_TRUST)
+
+
+def _with_sources(command: Callable[..., None], chosen: Sequence[_Option]) -> Callable[..., None]:
     @wraps(command)
     def with_sources(**given: Any) -> None:  # noqa: ANN401 - click's own types
-        chosen = {name: given.pop(name) for name in Choices.__dataclass_fields__}
+        choices = {name: given.pop(name) for name in Choices.__dataclass_fields__ if name in given}
         with ExitStack() as stack:
-            command(sources=Sources(Choices(**chosen), stack), **given)
+            command(sources=Sources(Choices(**choices), stack), **given)
 
     decorated: Callable[..., None] = with_sources
-    for option in reversed(_OPTIONS):
+    for option in reversed(chosen):
         decorated = option(decorated)
     return decorated
 
@@ -238,10 +252,11 @@ class Sources:
         environment = self.environment
         return find_cached(environment.cache, bottle, url_for_brew(bottle, environment.bottle_domain))
 
-    def fetch(self, bottle: Bottle) -> Path:
+    def fetch(self, bottle: Bottle) -> Path | Finding:
         """Download a bottle into our own cache, from where brew would fetch it, and return its path.
 
-        Raises InputError, also when it cannot be had.
+        A finding says why it cannot be had, or that something else was sent. Raises InputError when it
+        cannot be kept.
         """
         from brew_provenance.downloads import (  # noqa: PLC0415 - as above
             BottleFetchError,
@@ -274,7 +289,7 @@ class Sources:
                     progress=progress,
                 )
             except BottleFetchError as error:
-                raise InputError(str(bottle.file_name), str(error), REASONS[error.code].advice) from error
+                return Finding(error.code, error.detail)
 
     @cached_property
     def _kit(self) -> Kit | None:

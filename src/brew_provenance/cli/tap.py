@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from brew_provenance.cli import options
-from brew_provenance.cli.sources import Sources, options_of_sources
+from brew_provenance.cli.sources import Sources, options_of_formulae
 from brew_provenance.errors import NothingMatchedError
 from brew_provenance.formula import Formula
 from brew_provenance.reports.listing import json_lines, text_lines
@@ -19,7 +19,7 @@ _LINE = re.compile(r"\Aline \d+: ")
 _MAX_REASONS = 10
 
 
-@click.group("tap")
+@click.group("tap", cls=options.Group)
 def command() -> None:
     """Look at taps: homebrew/core through the signed API, others through brew, or any git repository."""
 
@@ -27,7 +27,7 @@ def command() -> None:
 @command.command("bottles")
 @options.output_format("text", "jsonl")
 @options.output
-@options_of_sources
+@options_of_formulae
 def bottles(*, sources: Sources, output_format: str, output_file: Path | None) -> None:
     """Print every bottle that --tap publishes, a line each: the list that `check` works from.
 

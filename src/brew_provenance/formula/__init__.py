@@ -119,8 +119,9 @@ class Formula:
     source: Source | None = None
     """The stable source; None where there is none, or it is not known."""
 
-    revision: int = 0
-    version_scheme: int = 0
+    revision: int | None = 0
+    version_scheme: int | None = 0
+    """With the revision: None where a list of old bottles does not say it."""
 
     aliases: tuple[str, ...] = ()
     """Other names in its tap."""

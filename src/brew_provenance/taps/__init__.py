@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -28,6 +28,17 @@ class Tap(Protocol):
 
     def formulae(self) -> Iterator[Formula]:
         """Yield every formula of the tap, in the order of their names."""
+
+
+@runtime_checkable
+class Prefetching(Protocol):
+    """A tap that answers for many formulae at once in about the time for one."""
+
+    def prefetch(self, full_names: Iterable[str]) -> None:
+        """Get ready to return these formulae; what cannot be had is left for `formula` to tell.
+
+        Raises InputError when the source itself does not work.
+        """
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,7 @@ def json_name(bottle: str) -> str:
     return f"{bottle.rpartition('.bottle.')[0]}.bottle.json"
 
 
-def tool(
-    arguments: Iterable[object], environment: Mapping[str, str], **options: Any
-) -> subprocess.CompletedProcess[str]:
+def tool(arguments: Iterable[object], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return subprocess.run(
         command_line(arguments),
@@ -78,7 +76,6 @@ def tool(
         encoding="utf-8",
         timeout=SECONDS,
         check=False,
-        **options,
     )
 
 
@@ -88,7 +85,7 @@ def command_line(arguments: Iterable[object]) -> list[str]:
 
 @dataclass(frozen=True)
 class Ground:
-    """What the tests of one module start from: the tap, the world, and all bottles with their records."""
+    """What all tests start from: the tap, the world, and all bottles with their records."""
 
     tap: Path
     head: str

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,3 +201,28 @@ def test_options_that_cannot_be_meant_are_told(
     result = attest(*arguments, code=2)
     assert arguments[0].removeprefix("--") in result.err or arguments[1] in result.err
     assert not release.stored()
+
+
+def test_a_policy_of_another_tap_is_refused(attest: Attest, release: Release, tmp_path: Path) -> None:
+    release.take(*HELLO2)
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        'schema = 1\nname = "x"\ntap = "octo/tap"\n[[signer]]\nname = "x"\n'
+        'source-repository = "octo/homebrew-tap"\nsource-refs = ["*"]\n',
+        encoding="utf-8",
+    )
+    assert "speaks for octo/tap" in attest("--policy", path, code=2).err
+
+
+def test_a_tap_may_be_written_in_capitals(attest: Attest, release: Release) -> None:
+    release.take(*HELLO2)
+    attest("--tap", "Brew-Provenance/Fixtures")
+    assert release.stored() == sorted(HELLO2)
+
+
+def test_outside_of_actions_the_repository_has_to_be_named(
+    attest: Attest, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release.take(*HELLO2)
+    monkeypatch.delenv("GITHUB_REPOSITORY")
+    assert "--repo" in attest(code=2).err

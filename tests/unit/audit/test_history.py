@@ -35,6 +35,8 @@ from brew_provenance.audit.run import Auditor, Progress, Subject
 from brew_provenance.audit.shard import Shard
 from brew_provenance.bottle import Bottle
 from brew_provenance.errors import InputError
+from brew_provenance.formula.bottleblock import without_bottle_block
+from brew_provenance.formulamatch import compare_with_tap
 from brew_provenance.taps.git import GitTap
 from brew_provenance.taps.gitline import GitLine
 from brew_provenance.verdict import Outcome
@@ -250,6 +252,25 @@ def test_a_bottle_without_a_known_name_is_kept_with_why(tap: Tap, ledger: Ledger
     assert called(subject) == "foo ? 0 sonoma a"
     assert subject.formula.gaps
     assert [finding.code for finding in subject.findings] == ["package-version-unknown"]
+
+
+def test_a_bottle_that_is_listed_no_more_is_not_held_against_a_revision_that_nobody_kept(
+    tap: Tap, ledger: Ledger
+) -> None:
+    revised = source("foo", "1.0", sonoma=A).replace(b"\n\n", b"\n  revision 2\n  version_scheme 1\n\n")
+    tap.commit(foo=revised)
+    tap.commit(foo=source("foo", "2.0", sonoma=B))
+    walk(ledger, tap)
+    old, _new = History(ledger, TAP).plan()
+    assert called(old) == "foo 1.0_2 0 sonoma a"
+    packed = without_bottle_block(revised)
+    compared = [finding.code for finding in compare_with_tap(packed, old.formula)]
+    assert compared == ["formula-compared-by-fields"]
+    for what in (b"revision 2", b'foo-1.0.tar.gz"'):
+        other = packed.replace(what, what.replace(b"2", b"3").replace(b"1.0", b"1.1"))
+        assert {finding.code for finding in compare_with_tap(other, old.formula)} == {
+            "formula-version-mismatch"
+        }
 
 
 def test_a_walk_that_is_stopped_goes_on_and_ends_like_one_that_was_not(

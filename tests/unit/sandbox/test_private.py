@@ -73,7 +73,7 @@ def test_instances_do_not_trust_each_other() -> None:
     bundle = theirs.attest(STATEMENT, JOB, at=AT)
     assert isinstance(verify(theirs, bundle), Evidence)
     # The same seed has the same certificate authority, and an instance with logs has its own rules.
-    others = {
+    others: dict[str, list[PrivateSigstore | VirtualSigstore]] = {
         "certificate-untrusted": [ours, VirtualSigstore("ours")],
         "log-entry-missing": [VirtualSigstore("theirs")],
     }

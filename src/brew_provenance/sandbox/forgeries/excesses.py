@@ -1,4 +1,4 @@
-"""What is longer, deeper or larger than anything that is meant, and JSON that two readers take differently."""
+"""What is longer or deeper than anything that is meant, and JSON that two readers take differently."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from brew_provenance.sandbox.scenario import (
 from brew_provenance.sandbox.wire import JsonObject, encode_bytes, encode_json
 
 _MEGABYTE = 1 << 20
+_MOST_HASHES = 64
 _MOST_SUBJECTS = 1024
 
 
@@ -68,10 +69,23 @@ def _claim_builder(scenario: Scenario, builder: str) -> bytes:
     return encode_json(scenario.sigstore.attest(statement, scenario.job, at=scenario.at))
 
 
-def _bundle_number(name: str, code: str, what: str, value: object) -> Forgery:
-    return Forgery(
-        name, code, what, alter_bundle(lambda bundle, _: reach_entry(bundle).update(logIndex=value))
-    )
+def _number(value: object) -> Make:
+    """Return a maker whose log entry has this for its index."""
+    return alter_bundle(lambda bundle, _: reach_entry(bundle).update(logIndex=value))
+
+
+def _enlarge(*path: str) -> Make:
+    """Return a maker whose bundle has a megabyte more at the beginning of one text."""
+
+    def edit(bundle: JsonObject, _: Scenario) -> None:
+        holder = reach(bundle, *path[:-1]) if path[0] in bundle else reach(reach_entry(bundle), *path[:-1])
+        holder[path[-1]] = "A" * _MEGABYTE + holder[path[-1]]
+
+    return alter_bundle(edit)
+
+
+def _add_hashes(bundle: JsonObject, _: Scenario) -> None:
+    reach(reach_entry(bundle), "inclusionProof")["hashes"] = [encode_bytes(bytes(32))] * (_MOST_HASHES + 1)
 
 
 _LENGTHS = (
@@ -148,112 +162,60 @@ _JSON = tuple(
 )
 
 
-EXCESSES: tuple[Forgery, ...] = (
-    _bundle_number(
-        "index-of-64-bits", "bundle-malformed", "The entry's index has more digits than 64 bits.", "1" * 21
-    ),
-    _bundle_number("index-over-64", "log-promise-invalid", "over", str(2**64)),
-    _bundle_number("index-neg", "bundle-malformed", "neg", "-1"),
-    _bundle_number("index-plus", "bundle-malformed", "plus", "+1"),
-    _bundle_number("index-arabic", "bundle-malformed", "arab", "١"),
-    _bundle_number("index-num", "bundle-malformed", "num", 121904267),
-    _bundle_number("index-float", "bundle-malformed", "num", 1.5),
-    _bundle_number("index-5000", "bundle-malformed", "num", "1" * 5000),
+_TEXTS = tuple(
     Forgery(
-        "mt",
-        "bundle-media-type-unknown",
-        "",
-        alter_bundle(lambda bundle, _: bundle.update(mediaType=bundle["mediaType"] + "a" * _MEGABYTE)),
-    ),
-    Forgery(
-        "keyid",
-        "bundle-malformed",
-        "",
-        alter_bundle(lambda bundle, _: bundle["dsseEnvelope"]["signatures"][0].update(keyid="a" * _MEGABYTE)),
-    ),
-    Forgery(
-        "ptype",
-        "payload-type-unexpected",
-        "",
-        alter_bundle(
-            lambda bundle, _: bundle["dsseEnvelope"].update(payloadType="application/" + "a" * _MEGABYTE)
+        f"{name}-of-a-megabyte", code, f"A megabyte of letters stands before the {what}.", _enlarge(*path)
+    )
+    for name, code, what, path in (
+        ("media-type", "bundle-media-type-unknown", "media type", ("mediaType",)),
+        ("payload-type", "payload-type-unexpected", "payload's type", ("dsseEnvelope", "payloadType")),
+        (
+            "certificate",
+            "certificate-malformed",
+            "certificate",
+            ("verificationMaterial", "certificate", "rawBytes"),
         ),
-    ),
-    Forgery(
-        "kind",
-        "log-entry-version-unknown",
-        "",
-        alter_bundle(lambda bundle, _: reach_entry(bundle)["kindVersion"].update(version="0" * _MEGABYTE)),
-    ),
-    Forgery(
-        "field", "bundle-malformed", "", alter_bundle(lambda bundle, _: bundle.update({"a" * _MEGABYTE: 1}))
-    ),
-    Forgery(
-        "sig",
-        "envelope-signature-invalid",
-        "",
-        alter_bundle(
-            lambda bundle, _: bundle["dsseEnvelope"]["signatures"][0].update(sig="AAAA" * (_MEGABYTE // 4))
+        ("log-entry-version", "log-entry-version-unknown", "entry's version", ("kindVersion", "version")),
+        ("log-id", "log-checkpoint-log-unknown", "log's id", ("logId", "keyId")),
+        (
+            "promise",
+            "log-promise-invalid",
+            "promise",
+            ("inclusionPromise", "signedEntryTimestamp"),
         ),
-    ),
-    Forgery(
-        "logid",
-        "log-checkpoint-log-unknown",
-        "",
-        alter_bundle(
-            lambda bundle, _: reach_entry(bundle).update(logId={"keyId": "AAAA" * (_MEGABYTE // 4)})
+        (
+            "checkpoint",
+            "log-checkpoint-invalid",
+            "checkpoint",
+            ("inclusionProof", "checkpoint", "envelope"),
         ),
-    ),
-    Forgery(
-        "promise",
-        "log-promise-invalid",
-        "",
-        alter_bundle(
-            lambda bundle, _: reach_entry(bundle).update(
-                inclusionPromise={"signedEntryTimestamp": "AAAA" * (_MEGABYTE // 4)}
-            )
-        ),
-    ),
-    Forgery(
-        "ckpt",
-        "log-checkpoint-malformed",
-        "",
-        alter_bundle(
-            lambda bundle, _: reach_entry(bundle)["inclusionProof"]["checkpoint"].update(
-                envelope="a\n" * _MEGABYTE
-            )
-        ),
-    ),
-    Forgery(
-        "hashes",
-        "log-proof-size",
-        "",
-        alter_bundle(
-            lambda bundle, _: reach_entry(bundle)["inclusionProof"].update(
-                hashes=[encode_bytes(bytes(32))] * 65
-            )
-        ),
-    ),
-    Forgery(
-        "hash",
-        "log-proof-invalid",
-        "",
-        alter_bundle(
-            lambda bundle, _: reach_entry(bundle)["inclusionProof"]["hashes"].__setitem__(
-                0, "AAAA" * (_MEGABYTE // 4)
-            )
-        ),
-    ),
-    Forgery(
-        "cert",
-        "certificate-malformed",
-        "",
-        alter_bundle(
-            lambda bundle, _: bundle["verificationMaterial"]["certificate"].update(
-                rawBytes="AAAA" * (_MEGABYTE // 4)
-            )
-        ),
-    ),
-    *_LENGTHS,
-    *_JSON,
+    )
 )
+
+_NUMBERS = (
+    *(
+        Forgery(f"index-{name}", "bundle-malformed", f"The entry's index is {what}.", _number(value))
+        for name, what, value in (
+            ("with-too-many-digits", "a number of 21 digits", "1" * 21),
+            ("of-65-bits", "the least number that does not fit into 64 bits", str(1 << 64)),
+            ("with-thousands-of-digits", "a number of five thousand digits", "1" * 5000),
+            ("negative", "negative", "-1"),
+            ("with-sign", "a number with a plus sign", "+1"),
+            ("in-other-digits", "a number in Arabic digits", "\u0661"),
+            ("not-a-text", "a JSON number, which loses digits in some readers", 121_904_267),
+            ("with-fraction", "a number with a fraction", 1.5),
+        )
+    ),
+    Forgery(
+        "proof-of-65-hashes",
+        "log-proof-size",
+        "The inclusion proof has more hashes than the largest log would need.",
+        alter_bundle(_add_hashes),
+    ),
+)
+
+OVERLONG: tuple[Forgery, ...] = (*_TEXTS, *_NUMBERS)
+"""Bundles that no client writes."""
+
+EXCESSES: tuple[Forgery, ...] = (*_LENGTHS, *_JSON)
+"""Statements that were rightly signed."""

@@ -259,7 +259,7 @@ _OF_INSTANCES = (
     Forgery(
         "entry-of-stranger-log",
         "log-checkpoint-invalid",
-        "Another instance's log recorded what was signed; its entry, proof and promise are right in themselves.",
+        "Another instance's log recorded what was signed; entry, proof and promise are right in themselves.",
         _log_elsewhere,
     ),
     Forgery(

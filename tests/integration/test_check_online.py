@@ -566,6 +566,17 @@ def test_the_fixtures_receipts_are_those_of_the_taps_bottles(check: Check, world
     assert "policy: derived for brew-provenance/fixtures" in result.out
 
 
+def test_brew_is_asked_once_for_all_that_is_installed_from_a_tap(check: Check, world: World) -> None:
+    for name in ("hello", "greeter"):
+        world.attest(name, tap=FIXTURE_TAP)
+        world.install(name, tap=FIXTURE_TAP)
+
+    result = check("--installed")
+
+    assert result.code == 0
+    assert world.brew.commands.count("info") == 1
+
+
 def test_an_older_keg_is_asked_about_by_its_sbom(check: Check, world: World) -> None:
     """Its digest leads to a bottle that is rightly attested, of another version."""
     world.attest("hello")

@@ -526,6 +526,13 @@ def test_a_folder_that_leads_elsewhere_is_not_written_into(
     assert contents(outside) == before
 
 
+@pytest.mark.parametrize("option", ["--kit", "--tap-dir", "--github-api"])
+def test_a_kit_is_verified_by_what_is_in_it_alone(option: str, run: Run, folder: Path) -> None:
+    result = run("kit", "verify", folder, option, "elsewhere")
+    assert result.code == 2
+    assert f"No such option: {option}" in result.err or f"No such option '{option}'" in result.err
+
+
 def test_a_kit_without_bottles_has_nothing_to_verify(
     run: Run, export: Export, world: World, folder: Path
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "README.md"
+CONTRIBUTING = REPOSITORY / ".github" / "CONTRIBUTING.md"
+PACKAGE = REPOSITORY / "src" / "brew_provenance"
 
 
 def test_session_in_the_readme_is_what_the_quickstart_prints() -> None:
@@ -46,3 +48,40 @@ def test_every_command_in_the_readme_exists() -> None:
     modules = {path.stem for path in (REPOSITORY / "src/brew_provenance/cli").glob("*.py")}
 
     assert commands <= modules
+
+
+def test_the_tour_names_every_room() -> None:
+    rows = [line.split("|")[1] for line in read(CONTRIBUTING).splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`([a-z]+/?)`", row)]
+    modules = {path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
+    packages = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
+
+    assert sorted(named) == sorted(modules | packages)
+
+
+def test_every_script_is_told_of() -> None:
+    told = set(re.findall(r"scripts/([a-z-]+)", read(README) + read(CONTRIBUTING)))
+    scripts = {path.name for path in (REPOSITORY / "scripts").iterdir() if path.name != "__pycache__"}
+
+    # What the other scripts source is none to be run.
+    assert scripts - {"environment"} <= told
+
+
+def test_every_command_is_told_of_in_the_readme() -> None:
+    commands = re.findall(r'^    "([a-z]+)": "', read(PACKAGE / "cli/__init__.py"), re.MULTILINE)
+    text = read(README)
+
+    assert commands
+    assert [name for name in commands if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_every_option_in_the_readme_exists() -> None:
+    source = "".join(read(path) for path in (PACKAGE / "cli").glob("*.py"))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", read(README)))
+
+    assert named
+    assert {name for name in named if f'"{name}"' not in source} == set()
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

@@ -189,6 +189,17 @@ def test_every_failure_is_told_before_it_exits_with_6(build: Build, run: Run) ->
     assert not list(build.bottles.glob("*.build-record"))
 
 
+def test_what_is_wrong_with_the_tap_is_told_once_for_all_of_its_bottles(
+    build: Build, run: Run, tmp_path: Path
+) -> None:
+    build.bottle()
+    build.bottle(tag="ventura")
+    result = run("record", build.bottles, "--tap-dir", tmp_path / "nowhere")
+    assert result.code == 6
+    assert result.err.count("not a git repository") == 1
+    assert "2 of 2 bottles: not recorded" in result.err
+
+
 def test_one_failure_is_told_once(build: Build, run: Run) -> None:
     build.bottle().write_bytes(b"x")
     result = run("record", build.bottles, "--tap-dir", build.tap)

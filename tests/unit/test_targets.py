@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from brew_provenance.targets import (
     full_name,
     installed_formulae,
     keg_target,
+    prefetch,
 )
 from brew_provenance.verdict import Outcome, Verdict
 
@@ -138,7 +139,8 @@ def judged(target: Target, name: str, digest: Digest | None = None, naming: str 
         ("openssl@3", "homebrew/core/openssl@3"),
         ("gtk+3", "homebrew/core/gtk+3"),
         ("octo/tap/foo", "octo/tap/foo"),
-        ("Octo/Tap/Foo", "octo/tap/Foo"),
+        ("Octo/Tap/Foo", "octo/tap/foo"),
+        ("Wget", "homebrew/core/wget"),
         ("homebrew/core/wget", "homebrew/core/wget"),
         ("a-b/c.d-e/f_g", "a-b/c.d-e/f_g"),
     ],
@@ -150,6 +152,20 @@ def test_a_name_is_made_whole(name: str, expected: str) -> None:
 def test_a_short_name_is_of_the_tap_that_is_given() -> None:
     assert full_name("foo", "Octo/Tap") == "octo/tap/foo"
     assert full_name("other/tap/foo", "octo/tap") == "other/tap/foo"
+
+
+def test_a_tap_that_takes_long_is_asked_once_for_all_of_its_formulae() -> None:
+    class SlowTap(FakeTap):
+        def prefetch(self, full_names: Iterable[str]) -> None:
+            self.asked += full_names
+            raise InputError("brew", "hangs", "look at it")
+
+    taps = Taps()
+    slow, core = SlowTap("slow", {}), taps.taps[CORE]
+    taps.taps[TAP] = slow
+    prefetch(taps, [f"{TAP}/foo", f"{CORE}/wget", f"{TAP}/bar"])
+    assert slow.asked == [f"{TAP}/foo", f"{TAP}/bar"]
+    assert core.asked == []
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def main() -> None:
     # Libraries log warnings of their own; what a user must know is said by us.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        cli()
+        cli(prog_name="brew-provenance")
     except ProvenanceError as error:
         click.echo(f"brew-provenance: {_shown(error.thing)}: {_shown(error.cause)}", err=True)
         click.echo(f"next: {_shown(error.next_step)}", err=True)

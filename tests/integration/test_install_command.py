@@ -882,7 +882,7 @@ def test_what_is_no_name_does_not_reach_brew(name: str, run: Run, world: World) 
 
 @pytest.mark.parametrize(
     "name",
-    ["hello.rb", "HELLO", "hello--3.0.1.x86_64_linux.bottle.tar.gz", "hello-3.0.1", "hello@", "h" * 99],
+    ["hello.rb", "hello--3.0.1.x86_64_linux.bottle.tar.gz", "hello-3.0.1", "hello@", "h" * 99],
 )
 def test_names_that_the_tap_does_not_have_do_not_reach_brew(name: str, run: Run, world: World) -> None:
     world.attest("hello")
@@ -892,6 +892,15 @@ def test_names_that_the_tap_does_not_have_do_not_reach_brew(name: str, run: Run,
     assert_nothing_was_poured(result, world, 2)
     assert all(name not in call.argv for call in world.brew.calls)
     assert "fetch" not in world.brew.commands
+
+
+def test_capitals_are_made_small_as_brew_does(run: Run, world: World) -> None:
+    world.attest("hello")
+
+    result = run("install", *world.options, "HELLO")
+
+    assert result.code == 0
+    assert world.brew.poured == {"hello": world.sha256("hello")}
 
 
 # --- what brew makes of it -----------------------------------------------------------------------

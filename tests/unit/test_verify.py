@@ -343,16 +343,19 @@ def test_timestamps_that_sigstore_takes_and_the_rfc_does_not_are_no_time(
     assert refused.code == "timestamp-unverified"
 
 
-def test_what_cryptography_warns_of_in_a_timestamp_is_refused(scenario: Scenario) -> None:
+@pytest.mark.parametrize("what", ["serial number", "version"])
+def test_what_cryptography_does_not_read_in_a_timestamp_is_refused(what: str, scenario: Scenario) -> None:
     document = scenario.bundle_v2()
     (stamp,) = document["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"]
     own = scenario.sigstore.timestamp_authority.certificate.public_bytes(Encoding.DER)
     raw = base64.b64decode(stamp["signedTimestamp"])
     assert own in raw
-    # Its serial number, made negative.
-    negative = own[:15] + bytes([own[15] | 0x80]) + own[16:]
+    # A negative serial number, of which it warns, and a version that X.509 has not.
+    other = own[:15] + bytes([own[15] | 0x80]) + own[16:]
+    if what == "version":
+        other = own.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020122"), 1)
 
-    refused = answer(Verifier([root_of(scenario)]), stamped(document, raw.replace(own, negative)))
+    refused = answer(Verifier([root_of(scenario)]), stamped(document, raw.replace(own, other)))
 
     assert isinstance(refused, Finding)
     assert refused.code == "bundle-malformed"

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509 import Certificate
+from cryptography.x509 import Certificate, InvalidVersion
 from sigstore.errors import Error as SigstoreError
 from sigstore.hashes import Hashed
 from sigstore.models import Bundle as SigstoreBundle
@@ -111,7 +111,7 @@ class SigstorePython:
             # As load_certificate does: what cryptography warns of today it will refuse.
             with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
                 return self._verify(bundle, der, logged, digests)
-        except (SigstoreError, CryptographyDeprecationWarning) as error:
+        except (SigstoreError, InvalidVersion, CryptographyDeprecationWarning) as error:
             fault = certificate_fault(der) or _explain(error)
             raise Refusal(fault.code, fault.detail) from error
 
@@ -159,10 +159,10 @@ class SigstorePython:
         return times
 
 
-def _explain(error: SigstoreError | CryptographyDeprecationWarning) -> Finding:
-    """Turn what sigstore-python says into a finding."""
+def _explain(error: Exception) -> Finding:
+    """Turn what sigstore-python, or what it leaks of cryptography, says into a finding."""
     text = " ".join(" ".join(map(str, error.args)).split())[:300]
-    if isinstance(error, CryptographyDeprecationWarning):
+    if not isinstance(error, SigstoreError):
         return Finding("bundle-malformed", text)
     code = next((code for pattern, code in _MESSAGES if pattern.search(text)), "verification-failed")
     return Finding(code, text)

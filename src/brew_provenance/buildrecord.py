@@ -31,6 +31,9 @@ from brew_provenance.strictjson import MalformedJSONError
 MAX_RECORD_BYTES: Final = 256 * 1024
 """A record; real ones have some two kilobytes."""
 
+MAX_REBUILD: Final = (1 << 53) - 1
+"""A bottle's rebuild number: the largest that every reader of JSON reads alike (RFC 7493, section 2.2)."""
+
 SUFFIX: Final = ".build-record"
 """How the file's name ends. It stays clear of what brew and Homebrew's actions look for beside bottles,
 `*.bottle.json`, `*.json` and `*.tar.gz`, and goes along with what taps upload, `*.bottle.*`."""
@@ -61,7 +64,7 @@ class RecordedBottle(_Model):
     """The package version."""
 
     tag: _TEXT
-    rebuild: Annotated[StrictInt, Field(ge=0)]
+    rebuild: Annotated[StrictInt, Field(ge=0, le=MAX_REBUILD)]
     json_file: _TEXT
     """Name of its `*.bottle.json`."""
 

@@ -80,6 +80,7 @@ def test_nothing_that_looks_for_bottles_takes_a_record_for_one(rebuild: int) -> 
         ("bottle.sha256", "a" * 64 + "\n"),
         ("bottle.rebuild", -1),
         ("bottle.rebuild", True),
+        ("bottle.rebuild", 1 << 53),
         ("bottle.file", ""),
         ("bottle.file", "x" * 5000),
         ("tap.commit", "HEAD"),

@@ -227,7 +227,9 @@ class _Records:
         for name, record in self.by_name.items():
             bottle = record.bottle
             said = (bottle.formula, bottle.version, bottle.rebuild, bottle.sha256)
-            if said == wanted and name == bottle.file.removesuffix(_TARBALL) + SUFFIX:
+            # The tag is the record's word: other files are looked for by it, so it is that of its own name.
+            own = _name_of(record)
+            if said == wanted and (name, bottle.file) == (record_name(own), str(own)):
                 found.append(record)
         return sorted(found, key=lambda record: record.bottle.tag)
 

@@ -264,6 +264,9 @@ def misname(record: dict[str, dict[str, object]]) -> None:
         lambda record: record["bottle"].update(version="1.2"),
         lambda record: record["bottle"].update(rebuild=1),
         lambda record: record["bottle"].update(formula="bar"),
+        lambda record: record["bottle"].update(tag="x" * 3000),
+        lambda record: record["bottle"].update(tag="x/../../outside"),
+        lambda record: record["bottle"].update(tag="x\0"),
         misname,
     ],
 )

@@ -263,6 +263,10 @@ class World:
         store.add_repository(
             job.repository, visibility, repository_id=int(job.repository_id), owner_id=int(job.owner_id)
         )
+        # Whoever checks homebrew/core asks for the notarisation's attestations too; there are none here.
+        for other in policy_for_tap(self.rehearsal.tap).source_repositories:
+            if other.lower() != job.repository.lower():
+                store.add_repository(other)
         own = frozenset({job.repository})
         may = {name: own if name in options.permissions else frozenset[str]() for name in PERMISSIONS}
         grant = Grant(reads=own, writes=may["attestations"], actions=may["actions"])

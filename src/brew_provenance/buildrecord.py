@@ -1,7 +1,7 @@
 """What a build job writes down of a bottle, for the publishing job to corroborate and to sign.
 
 Build scripts run in the build job and can write any of this. Nothing here is proof of anything until
-`attest` has held it against the bottle, the tap's repository and the Actions API.
+`attest` has held it against the bottle and the Actions API; even then, some of it is the build job's word.
 """
 
 from __future__ import annotations

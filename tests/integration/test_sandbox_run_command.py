@@ -61,6 +61,16 @@ with opener.open(f"{url}/sha256:{sys.argv[2]}") as answer:
 """
 
 
+LIMIT = """
+import os, urllib.request
+
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+url = f"{os.environ['SANDBOX_GITHUB_API']}/rate_limit"
+with opener.open(url) as answer:
+    print(answer.headers["x-ratelimit-limit"])
+"""
+
+
 def sandbox(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "brew_provenance", "sandbox", "run", *map(str, arguments)]
     return subprocess.run(
@@ -130,6 +140,21 @@ def test_a_fault_meets_the_command(publish: list[object]) -> None:
     result = sandbox("--fault", "publishing=503:1", *publish)
     assert result.returncode == 1
     assert "HTTP Error 503" in result.stderr
+
+
+def test_homebrew_core_can_be_rehearsed_with_the_notarisations_repository_beside_it() -> None:
+    check = (
+        f'exec "$0" -m brew_provenance check sha256:{"ab" * 32} --format json'
+        ' --github-api "$SANDBOX_GITHUB_API" --trusted-root "$SANDBOX_TRUSTED_ROOT"'
+    )
+    result = sandbox("--repo", "Homebrew/homebrew-core", "--", "sh", "-c", check, sys.executable)
+    assert result.returncode == 4
+    assert [verdict["outcome"] for verdict in json.loads(result.stdout)["verdicts"]] == ["unattested"]
+
+
+def test_whoever_checks_fares_as_with_a_token() -> None:
+    result = sandbox("--", sys.executable, "-c", LIMIT)
+    assert (result.returncode, result.stdout) == (0, "5000\n")
 
 
 def test_the_exit_code_is_the_commands_and_its_options_its_own() -> None:

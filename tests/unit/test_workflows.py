@@ -88,7 +88,6 @@ def test_the_attesting_job_has_what_it_needs_and_no_more() -> None:
     assert job["permissions"] == {
         "actions": "read",
         "attestations": "write",
-        "contents": "read",
         "id-token": "write",
     }
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from brew_provenance.errors import InputError
+from brew_provenance.policy import policy_for_tap
 from brew_provenance.sandbox.github.attestations import AttestationStore, Clock, Visibility
 from brew_provenance.sandbox.github.exchange import reply_error
 from brew_provenance.sandbox.github.faults import Faults
@@ -264,8 +265,9 @@ class World:
             job.repository, visibility, repository_id=int(job.repository_id), owner_id=int(job.owner_id)
         )
         # Whoever checks homebrew/core asks for the notarisation's attestations too; there are none here.
-        for other in policy_for_tap(self.rehearsal.tap).source_repositories:
-            if other.lower() != job.repository.lower():
+        of_core = policy_for_tap("homebrew/core").source_repositories
+        if job.repository in of_core:
+            for other in set(of_core) - {job.repository}:
                 store.add_repository(other)
         own = frozenset({job.repository})
         may = {name: own if name in options.permissions else frozenset[str]() for name in PERMISSIONS}

@@ -2,6 +2,12 @@
 
 The names below are the ones that we promise. They are loaded when they are first used, so that a
 command that needs no cryptography does not wait for it.
+
+    roots = [public_good_root(folder, offline=False, now=datetime.now(UTC))]
+    policy = policy_for_tap("homebrew/core")
+    candidates = [Candidate("a file", bundle) for bundle in read_bundles(raw)]
+    question = Question(name, (Digest.parse("sha256:…"),), name=name, tap=policy.tap)
+    verdict = judge(question, candidates, Verifier(roots), Basis(tuple(roots), policy, "a file"))
 """
 
 from __future__ import annotations
@@ -10,7 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from brew_provenance.appraise import Candidate, appraise
+    from brew_provenance.appraise import Candidate
+    from brew_provenance.appraise import appraise as judge
     from brew_provenance.bottle import Bottle, BottleFileName, BottleTag, Digest
     from brew_provenance.bundle import read_bundles
     from brew_provenance.errors import ProvenanceError
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "appraise": ("Candidate", "appraise"),
+    "appraise": ("Candidate",),
     "bottle": ("Bottle", "BottleFileName", "BottleTag", "Digest"),
     "bundle": ("read_bundles",),
     "errors": ("ProvenanceError",),
@@ -37,7 +44,9 @@ _HOMES = {
     "verdict": ("Basis", "Outcome", "Verdict"),
     "verify": ("Verifier",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_HOME_OF = {name: (module, name) for module, names in _HOMES.items() for name in names}
+# A name that is a module's too would be the module, once that is loaded.
+_HOME_OF["judge"] = ("appraise", "appraise")
 
 __all__ = [
     "REASONS",
@@ -56,7 +65,7 @@ __all__ = [
     "TrustedRoot",
     "Verdict",
     "Verifier",
-    "appraise",
+    "judge",
     "policy_for_tap",
     "public_good_root",
     "read_bundles",
@@ -67,5 +76,6 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _HOME_OF:
-        return getattr(import_module(f"brew_provenance.{_HOME_OF[name]}"), name)
+        module, attribute = _HOME_OF[name]
+        return getattr(import_module(f"brew_provenance.{module}"), attribute)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -191,9 +191,10 @@ def _find_job(record: BuildRecord, jobs: Sequence[WorkflowJob]) -> WorkflowJob |
 
 
 def _was_running(record: BuildRecord, job: WorkflowJob, slack: timedelta) -> bool:
-    if job.started_at is None or record.recorded_at < job.started_at - slack:
+    # Differences, which all times have; there is nothing before the year 1 to move one to.
+    if job.started_at is None or job.started_at - record.recorded_at > slack:
         return False
-    return job.finished_at is None or record.recorded_at <= job.finished_at + slack
+    return job.finished_at is None or record.recorded_at - job.finished_at <= slack
 
 
 def _check_job(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import time as clock_time
 from typing import Any
 
 import pytest
@@ -262,6 +263,24 @@ def test_the_clocks_of_a_runner_and_of_github_may_differ_a_little() -> None:
     early = make_job(started_at=RECORDED_AT + timedelta(minutes=4))
     late = make_job(finished_at=RECORDED_AT - timedelta(minutes=4))
     assert codes_of(record_document(), job=early) == codes_of(record_document(), job=late) == set()
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=14)), timezone(-timedelta(hours=12))])
+@pytest.mark.parametrize("day", [date.min, date.max])
+def test_times_at_either_end_of_the_calendar_are_compared_as_others_are(day: date, zone: timezone) -> None:
+    is_early = day == date.min
+    at = datetime.combine(day, clock_time.min if is_early else clock_time.max, zone)
+    assert codes_of(record_document(), job=make_job(started_at=at)) == (
+        set() if is_early else {"record-time-mismatch"}
+    )
+    assert codes_of(record_document(), job=make_job(finished_at=at)) == (
+        {"record-time-mismatch"} if is_early else set()
+    )
+    document = record_document()
+    document["run"]["job_id"] = None
+    # The runner alone tells, and the time.
+    found = codes_of(document, job=make_job(started_at=at, finished_at=at))
+    assert found == {"record-job-unknown"}
 
 
 def test_a_self_hosted_runner_may_say_so() -> None:

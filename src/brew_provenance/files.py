@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+_PIECE = 1 << 16
+
 
 class FileTooLongError(ValueError):
     """The file is longer than the limit for its kind."""
@@ -16,11 +18,16 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
     Raises FileTooLongError when there are more than `limit` bytes, and OSError.
     """
+    pieces = []
+    left = limit + 1
     with path.open("rb") as stream:
-        raw = stream.read(limit + 1)
-    if len(raw) > limit:
+        # In pieces, since room for all that is asked for is made at once.
+        while left > 0 and (piece := stream.read(min(left, _PIECE))):
+            pieces.append(piece)
+            left -= len(piece)
+    if left <= 0:
         raise FileTooLongError(f"longer than the limit of {limit:,} bytes")
-    return raw
+    return b"".join(pieces)
 
 
 def write_whole(path: Path, content: bytes) -> None:

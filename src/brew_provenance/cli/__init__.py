@@ -27,6 +27,8 @@ _COMMANDS: Final = {
     "record": "Record what a build job's bottles were built from.",
     "tap": "List the bottles that a tap publishes.",
     "kit": "Make and check kits, for machines without a network.",
+    "trust": "Show and export the trusted roots.",
+    "policy": "Show the policy of a tap, and check policy files.",
     "cache": "See or delete the attestations that this machine remembers.",
     "reasons": "Print the table of reason codes.",
     "completions": "Print the completions for a shell.",

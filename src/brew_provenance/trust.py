@@ -92,8 +92,25 @@ def read_trusted_roots(path: Path) -> list[TrustedRoot]:
             raise TrustError(name, str(error), next_step) from error
         if not (isinstance(value, dict) and "trustedroot" in str(value.get("mediaType"))):
             raise TrustError(name, "not a Sigstore trusted root", next_step)
+        # protobuf's readers take both spellings of a name, and whoever looks for one would miss the other.
+        if b"_" in document and (key := _find_underscore(value)):
+            raise TrustError(name, f"a name is written {key!r}, not as protobuf's JSON has it", next_step)
         roots.append(TrustedRoot(name, document, built_in=False))
     return roots
+
+
+def _find_underscore(value: object) -> str | None:
+    """Return a name in a document that has an underscore, where one has."""
+    pending = [value]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, dict):
+            if named := next((key for key in found if "_" in key), None):
+                return str(named)[:80]
+            pending += found.values()
+        elif isinstance(found, list):
+            pending += found
+    return None
 
 
 def public_good_root(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -324,3 +325,13 @@ def test_other_root_is_not_public_good_whatever_it_calls_itself() -> None:
 )
 def test_what_is_no_root_is_not_public_good(raw: bytes) -> None:
     assert not is_public_good(TrustedRoot("a file", raw, built_in=False))
+
+
+@pytest.mark.parametrize("old", ["certificateAuthorities", "certChain", "rawBytes", "validFor"])
+def test_a_root_whose_names_are_written_in_another_way_is_refused(tmp_path: Path, old: str) -> None:
+    path = tmp_path / "root.json"
+    new = re.sub("([A-Z])", lambda match: f"_{match[1].lower()}", old)
+    raw = json.dumps(VirtualSigstore().trusted_root()).replace(f'"{old}"', f'"{new}"', 1)
+    path.write_text(raw, encoding="utf-8")
+    with pytest.raises(TrustError, match=f"a name is written '{new}'"):
+        read_trusted_roots(path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import rfc8785
@@ -62,6 +62,19 @@ def promised_time(logged: LoggedEntry) -> VerifiedTime | None:
         return VerifiedTime(TimeSource.LOG, datetime.fromtimestamp(seconds, tz=UTC))
     except (ValueError, OverflowError, OSError) as error:
         raise Refusal("log-promise-invalid", f"{seconds} seconds are no time: {error}") from error
+
+
+def check_period(logged: LoggedEntry, logs: Mapping[bytes, LogKey], times: Sequence[VerifiedTime]) -> None:
+    """Check that the log was to be trusted when it took the entry in. Raises Refusal.
+
+    What an entry of Rekor v2 calls its log by need not be the digest of a key; then one of them has to be.
+    """
+    named = logs.get(bytes.fromhex(logged.entry.log_id))
+    candidates = [named] if named is not None else list(logs.values())
+    if any(all(log.period.covers(verified.time) for verified in times) for log in candidates):
+        return
+    code = "log-promise-invalid" if logged.promise is not None else "log-checkpoint-log-unknown"
+    raise Refusal(code, f"the log was not to be trusted at {times[0].time.isoformat()}")
 
 
 def check_proof(logged: LoggedEntry, logs: Mapping[bytes, LogKey]) -> None:

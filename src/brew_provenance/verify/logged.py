@@ -14,7 +14,7 @@ from brew_provenance.evidence import Evidence
 from brew_provenance.verify.certificates import check_leaf, check_transparency
 from brew_provenance.verify.entries import check_entry
 from brew_provenance.verify.envelope import check_signature
-from brew_provenance.verify.log import check_proof, verified_time
+from brew_provenance.verify.log import check_period, check_proof, verified_time
 from brew_provenance.verify.refusal import Refusal
 from brew_provenance.verify.roots import Instance
 from brew_provenance.verify.timestamps import verified_times
@@ -36,6 +36,7 @@ def verify_logged(bundle: Bundle, der: bytes, logged: LoggedEntry, instance: Ins
     issuer = check_leaf(certificate, instance.authorities, [verified.time for verified in times])
     check_transparency(certificate, issuer, instance.certificate_logs)
     # 4.4: the log entry, which has to be in the log, and about this bundle.
+    check_period(logged, instance.logs, times)
     check_proof(logged, instance.logs)
     check_entry(logged, bundle, certificate)
     # 4.5: the signature.

@@ -25,7 +25,7 @@ from brew_provenance.certificate import Claims
 from brew_provenance.evidence import Evidence, TimeSource, VerifiedTime
 from brew_provenance.findings import Finding
 from brew_provenance.verify.certificates import certificate_fault, profile_fault
-from brew_provenance.verify.log import promised_time
+from brew_provenance.verify.log import check_period, promised_time
 from brew_provenance.verify.refusal import Refusal
 from brew_provenance.verify.roots import Instance
 from brew_provenance.verify.timestamps import is_trusted
@@ -129,11 +129,14 @@ class SigstorePython:
                 raise Refusal("not-an-attestation", "not checked: it can be, with a sha256 digest only")
             hashed = Hashed.model_validate({"algorithm": "SHA2_256", "digest": bytes.fromhex(digest.value)})
             self._verifier.verify_artifact(hashed, parsed, _AnyCertificate())
+        times = self._times(logged, parsed)
+        # sigstore-python takes the key of a log for good, whatever period the root gives it.
+        check_period(logged, self._instance.logs, times)
         return Evidence(
             trusted_root=self._instance.name,
             claims=Claims.from_certificate(certificate),
             certificate=der,
-            times=tuple(self._times(logged, parsed)),
+            times=tuple(times),
             log_entry=logged.entry,
             signature=parsed.signature,
             payload_type=payload_type,

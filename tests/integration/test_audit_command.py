@@ -526,15 +526,6 @@ def unmeasured() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 
 
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    """Let what is started hear of interrupts, also where the tests themselves do not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(audit: Run, world: World) -> None:
     names = [f"f{number:03}" for number in range(800)]
     world.publish(*names)

@@ -7,9 +7,7 @@ looks at; `attest` believes none of it before it has been corroborated.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,6 +33,7 @@ from brew_provenance.buildrecord import (
     record_name,
 )
 from brew_provenance.errors import BuildSideError, InputError, NothingMatchedError
+from brew_provenance.files import write_whole
 from brew_provenance.formula import Formula, FormulaError
 from brew_provenance.formula.bottleblock import describe_difference, without_bottle_block
 from brew_provenance.formula.ruby import read_formula
@@ -391,17 +390,8 @@ def _sha256(content: bytes) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave what was there; what bears its name, a link too, is replaced."""
-    unfinished: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".build-record.", dir=path.parent)
-        unfinished = Path(name)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-        unfinished.chmod(0o644)
-        unfinished.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        if unfinished is not None:
-            unfinished.unlink(missing_ok=True)
         why = error.strerror or str(error)
         raise BuildSideError(str(path), why, "make room for it, and record again") from error

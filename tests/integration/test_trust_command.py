@@ -181,8 +181,14 @@ def test_what_is_no_root_is_refused(
         ({"certificateAuthorities": ["x"]}, "no object where one with validFor should stand"),
         ({"certificateAuthorities": [{"uri": 1}]}, "uri is no string"),
         ({"timestampAuthorities": [{"validFor": [1]}]}, "validFor is no object"),
-        ({"certificate_authorities": []}, "certificate_authorities has to be written certificateAuthorities"),
-        ({"tlogs": [{"publicKey": {"valid_for": {}}}]}, "valid_for has to be written validFor"),
+        (
+            {"certificate_authorities": []},
+            "a name is written 'certificate_authorities', not as protobuf's JSON has it",
+        ),
+        (
+            {"tlogs": [{"publicKey": {"valid_for": {}}}]},
+            "a name is written 'valid_for', not as protobuf's JSON has it",
+        ),
         ({"timestampAuthorities": [{"validFor": {"end": True}}]}, "end is no string"),
     ],
 )

@@ -130,10 +130,6 @@ def _member(holder: object, key: str, kind: type[_T]) -> _T | None:
     """Return a member of an object; None where there is none, or a null. Raises TypeError."""
     if not isinstance(holder, dict):
         raise TypeError(f"no object where one with {key} should stand")
-    # Readers of protobuf's JSON take that spelling too: what it names would be trusted, and not be listed.
-    spelt = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
-    if spelt != key and spelt in holder:
-        raise TypeError(f"{spelt} has to be written {key}")
     value = holder.get(key)
     if value is not None and not isinstance(value, kind):
         raise TypeError(f"{key} is no {_JSON_NAMES[kind]}")

@@ -145,10 +145,10 @@ class _Judge:
         answer = answers[target.question.digests[0]]
         basis = Basis(self.trust.roots, self.policy, self.store, target.metadata)
         if self.summaries is not None:
-            from brew_provenance.vsa import decides  # noqa: PLC0415 - where there are summaries
+            from brew_provenance.vsa import last_word  # noqa: PLC0415 - where there are summaries
 
-            summarised = self.summaries.assess(target.question, self.trust.verifier)
-            if any(map(decides, summarised)):
+            summarised = last_word(self.summaries.assess(target.question, self.trust.verifier))
+            if summarised:
                 # Taken in place of the evidence, so that it matters neither what there is nor where.
                 return decide(target.question, summarised, basis, (*target.findings, *self.trust.notes))
         findings = (*target.findings, *answer.findings, *self.trust.notes)

@@ -190,9 +190,22 @@ class Summaries:
         ]
 
 
-def decides(summarised: Assessment) -> bool:
-    """Say whether a summary decides: the verifier that is believed says that a bottle passed, or failed."""
-    return summarised.accepted or any(fault.code == "vsa-failed" for fault in summarised.faults)
+def last_word(summarised: Iterable[Assessment]) -> list[Assessment]:
+    """Return the summary that decides: what the verifier that is believed signed last; of equals, a failure.
+
+    Others of that verifier are superseded: an older one cannot be brought along to outvote it.
+    """
+    said = [found for found in summarised if found.evidence is not None and _decides(found)]
+    return sorted(said, key=_moment)[-1:]
+
+
+def _decides(found: Assessment) -> bool:
+    return found.accepted or any(fault.code == "vsa-failed" for fault in found.faults)
+
+
+def _moment(found: Assessment) -> tuple[float, bool]:
+    times = found.evidence.times if found.evidence is not None else ()
+    return max(verified.time.timestamp() for verified in times), not found.accepted
 
 
 def _assess(

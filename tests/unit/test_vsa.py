@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.unit.builders import make_claims, make_evidence
+from tests.unit.builders import make_claims, make_evidence, make_signer, times
 
 from brew_provenance.certificate import WorkflowIdentity
 from brew_provenance.evidence import Evidence
 from brew_provenance.findings import Finding
 from brew_provenance.statement import Statement, Subject, read_statement
+from brew_provenance.verdict import Assessment
 from brew_provenance.vsa import (
     BUILD_LEVEL_2,
     FORMULA_BOUND,
@@ -21,6 +22,7 @@ from brew_provenance.vsa import (
     Expectation,
     build_summary,
     check_summary,
+    last_word,
     package_url,
 )
 
@@ -180,3 +182,23 @@ def test_a_subject_is_what_the_caller_found() -> None:
     statement = read_statement(summary())
     assert isinstance(statement, Statement)
     assert statement.subject == [Subject(name=SUBJECT[0], digest={"sha256": SUBJECT[1]})]
+
+
+def said(day: int, code: str) -> Assessment:
+    statement = read_statement(summary())
+    assert isinstance(statement, Statement)
+    signed = make_evidence(times=times(datetime(2026, 11, day, tzinfo=UTC)))
+    found = (Finding(code, "as the verifier says"),)
+    return Assessment("vsa.jsonl", found, signed, statement, make_signer(), statement.subject[0])
+
+
+def test_an_older_summary_does_not_outvote_a_newer_one() -> None:
+    passed, failed = said(1, "vsa-accepted"), said(2, "vsa-failed")
+    assert last_word([passed, failed]) == last_word([failed, passed]) == [failed]
+    again = said(3, "vsa-accepted")
+    assert last_word([again, failed, passed]) == [again]
+    assert last_word([said(2, "vsa-accepted"), failed]) == [failed]
+
+
+def test_a_summary_of_somebody_else_decides_nothing() -> None:
+    assert last_word([said(1, "vsa-other-signer"), said(2, "vsa-level-missing")]) == []

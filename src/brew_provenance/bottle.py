@@ -17,6 +17,7 @@ ALL_TAG: Final = "all"
 """The tag of a bottle that is for every platform."""
 
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
+_HEX = re.compile(r"[0-9a-f]*", re.ASCII)
 
 _FILE_NAME = re.compile(
     r"(?P<stem>.+)\.(?P<tag>[a-z0-9_]+)\.bottle\.(?:(?P<rebuild>[1-9][0-9]*)\.)?tar\.gz",
@@ -24,6 +25,8 @@ _FILE_NAME = re.compile(
 )
 # A formula's name in brew: HOMEBREW_TAP_FORMULA_NAME_REGEX in `tap_constants.rb`, less a leading sign.
 _FORMULA_NAME = re.compile(r"\w[\w@+.-]*", re.ASCII)
+# In no version that brew knows: file names are made of it.
+_NOT_IN_VERSION = re.compile(r"[\s/\\]|[^\x21-\x7e]")
 _CACHE_PREFIX = re.compile(r"\A[0-9a-f]{64}--", re.ASCII)
 _TAG = re.compile(r"(?:(?P<arch>arm64|x86_64|aarch64|arm|intel|ppc64le|ppc)_)?(?P<system>[a-z][a-z0-9_]*)")
 _STANDARD_ARCH = {"intel": "x86_64", "arm": "arm64", "aarch64": "arm64"}
@@ -70,8 +73,7 @@ class Digest:
 
 def is_hex_digest(algorithm: str, value: str) -> bool:
     """Say whether `value` is lower-case hexadecimal of a supported algorithm's length."""
-    length = _HEX_LENGTHS.get(algorithm)
-    return length is not None and re.fullmatch(rf"[0-9a-f]{{{length}}}", value, re.ASCII) is not None
+    return len(value) == _HEX_LENGTHS.get(algorithm) and _HEX.fullmatch(value) is not None
 
 
 def hash_stream(stream: BinaryIO) -> tuple[Digest, ...]:
@@ -156,7 +158,7 @@ class BottleFileName:
                 raise ValueError(f"{text!r} is not a file name of a bottle of {formula}")
         if not separator or not version or _FORMULA_NAME.fullmatch(formula) is None:
             raise ValueError(f"{text!r} is not a bottle's file name")
-        if re.search(r"[\s/\\]|[^\x21-\x7e]", version):
+        if _NOT_IN_VERSION.search(version):
             raise ValueError(f"{text!r} holds a version that no bottle can have")
         BottleTag.parse(match["tag"])
         return cls(formula, version, match["tag"], int(match["rebuild"] or 0))

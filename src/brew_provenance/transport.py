@@ -129,7 +129,8 @@ class Transport:
         """
         self._clock = clock
         self._sleep = sleep
-        self._deadline = math.inf if budget is None else clock() + budget
+        self._budget = math.inf if budget is None else budget
+        self._deadline = clock() + self._budget
         self._patience = patience
         self._at_once = max(1, at_once)
         self._not_before: dict[_Origin, float] = {}
@@ -147,6 +148,10 @@ class Transport:
         """Close all connections; what is still under way ends as if the budget were spent."""
         self._deadline = -math.inf
         self._session.close()
+
+    def renew(self) -> None:
+        """Begin the budget again: for work in parts, of which each may take that long."""
+        self._deadline = self._clock() + self._budget
 
     def send(  # noqa: PLR0913 - the parts of a request
         self,

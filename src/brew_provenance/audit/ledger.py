@@ -19,6 +19,7 @@ import hashlib
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -344,14 +345,23 @@ class Ledger:
 
     def counts(self, run: int) -> dict[Outcome, int]:
         """Return how many bottles of a run have each outcome; those that none has are left out."""
+        found: Counter[Outcome] = sum(map(Counter, self.counts_by_tag(run).values()), Counter())
+        return {outcome: found[outcome] for outcome in Outcome if outcome in found}
+
+    def counts_by_tag(self, run: int) -> dict[str, dict[Outcome, int]]:
+        """Return the same for each bottle tag."""
         with guarded(self.path):
             rows = self._connection.execute(
-                "SELECT outcome, count(*) AS number FROM bottles"
-                " JOIN verdicts ON verdicts.key = bottles.verdict WHERE run = ? GROUP BY outcome",
+                "SELECT tag, outcome, count(*) FROM bottles"
+                " JOIN verdicts ON verdicts.key = bottles.verdict WHERE run = ? GROUP BY tag, outcome",
                 (run,),
             )
-            found = {Outcome(row["outcome"]): int(row["number"]) for row in rows}
-        return {outcome: found[outcome] for outcome in Outcome if outcome in found}
+            found = {(str(tag), _outcome(outcome)): int(number) for tag, outcome, number in rows}
+        tags = dict.fromkeys(tag for tag, _ in found)
+        return {
+            tag: {outcome: found[tag, outcome] for outcome in Outcome if (tag, outcome) in found}
+            for tag in tags
+        }
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return what a query of another part of this package finds, which bounds it."""

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Final
 
@@ -40,7 +40,7 @@ def text(ledger: Ledger, run: Run) -> Iterator[str]:
     yield from (f"  {count:>8,}  {outcome.value}\n" for outcome, count in found.outcomes())
     yield "\n"
     for tag, counts in sorted(found.by_tag.items()):
-        said = ", ".join(f"{counts[outcome]:,} {outcome.value}" for outcome in Outcome if counts[outcome])
+        said = ", ".join(f"{count:,} {outcome.value}" for outcome, count in counts.items())
         yield f"  {printable(tag):<16} {said}\n"
     for code, count in found.reasons():
         yield f"\n  {code}: {count:,}\n      {_means(code)}\n"
@@ -179,21 +179,18 @@ def code_span(text: str) -> str:
 
 class _Summary:
     def __init__(self, ledger: Ledger, run: Run) -> None:
-        self.by_tag: dict[str, Counter[Outcome]] = {}
+        self.by_tag = ledger.counts_by_tag(run.id)
         self.codes: Counter[str] = Counter()
         self.worst: list[Entry] = []
-        for entry in ledger.entries(run.id):
-            outcome = entry.judgement.outcome
-            self.by_tag.setdefault(entry.tag, Counter())[outcome] += 1
-            if outcome is not Outcome.VERIFIED:
-                self.codes.update(entry.judgement.codes)
-            if outcome is Outcome.REJECTED and len(self.worst) < SHOWN:
+        for entry in chain.from_iterable(ledger.entries(run.id, outcome) for outcome in _BY_GRAVITY):
+            self.codes.update(entry.judgement.codes)
+            if entry.judgement.outcome is Outcome.REJECTED and len(self.worst) < SHOWN:
                 self.worst.append(entry)
-        self.counts: Counter[Outcome] = sum(self.by_tag.values(), Counter())
-        self.bottles = self.counts.total()
+        self.counts = ledger.counts(run.id)
+        self.bottles = sum(self.counts.values())
 
     def outcomes(self) -> Iterator[tuple[Outcome, int]]:
-        return ((outcome, self.counts[outcome]) for outcome in Outcome if self.counts[outcome])
+        return iter(self.counts.items())
 
     def reasons(self) -> list[tuple[str, int]]:
         """Return codes and how many bottles have each, the most frequent first."""
@@ -210,7 +207,7 @@ def _means(code: str) -> str:
 
 
 def _more(found: _Summary) -> str:
-    more = found.counts[Outcome.REJECTED] - len(found.worst)
+    more = found.counts.get(Outcome.REJECTED, 0) - len(found.worst)
     return f"\n  and {more:,} more\n" if more else ""
 
 

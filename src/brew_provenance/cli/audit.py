@@ -150,7 +150,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         formulae = (formula for formula in changed if chosen is None or formula.name in chosen)
     offered = _Offered(formulae, tap)
     policy, roots = sources.policy_for(tap), sources.roots()
-    store = sources.plain_store_for(tap)
+    store = sources.audit_store_for(tap)
     with Ledger(ledger_file or _default_ledger(tap, make=True), create=True) as ledger:
         number = ledger.begin(
             Run(

@@ -204,9 +204,13 @@ class Sources:
         """Return what finds a tap by its name, for the bottles of one tag or of all."""
         return lambda tap: self._tap(tap, tag)
 
-    def plain_store_for(self, tap: str) -> Store:
-        """Return the store of a tap's attestations without a memory, for whoever has one of their own."""
-        return self._kit or self._github(tap, remembered=self.offline)
+    def audit_store_for(self, tap: str) -> Store:
+        """Return the store of a tap's attestations for an audit.
+
+        It has no memory, as a ledger is one, and no look-up takes from the time that is allowed for others:
+        there is no saying how many there are.
+        """
+        return self._kit or self._github(tap, remembered=self.offline, renews_budget=True)
 
     def store_for(self, tap: str) -> Store:
         """Return the store of a tap's attestations."""
@@ -380,7 +384,7 @@ class Sources:
             raise InputError(str(path), "not an RSA key", "give an RSA public key, as PEM")
         return key
 
-    def _github(self, tap: str, *, remembered: bool = True) -> Store:
+    def _github(self, tap: str, *, remembered: bool = True, renews_budget: bool = False) -> Store:
         from brew_provenance.stores.cache import CachedStore  # noqa: PLC0415 - not for kits
         from brew_provenance.stores.github import store_name  # noqa: PLC0415
         from brew_provenance.stores.githubapi import DEFAULT_API  # noqa: PLC0415
@@ -392,7 +396,11 @@ class Sources:
         if self.offline:
             return CachedStore(None, folder, name)
         store = github_store(
-            self.transport, repositories, api=self._choices.api, environment=self.environment
+            self.transport,
+            repositories,
+            api=self._choices.api,
+            environment=self.environment,
+            renews_budget=renews_budget,
         )
         return CachedStore(store, folder, name) if remembered else store
 
@@ -404,6 +412,7 @@ def github_store(
     api: str | None,
     environment: BrewEnvironment,
     predicate_type: str = PROVENANCE_V1,
+    renews_budget: bool = False,
 ) -> GitHubStore:
     """Return the store of some repositories' attestations, at GitHub or at an API that a person named."""
     from brew_provenance.stores.github import GitHubStore  # noqa: PLC0415 - not for kits
@@ -419,7 +428,9 @@ def github_store(
             token=environment.github_api_token,
             token_name=environment.github_api_token_from or "",
         )
-    return GitHubStore(transport, client, repositories, predicate_type=predicate_type)
+    return GitHubStore(
+        transport, client, repositories, predicate_type=predicate_type, renews_budget=renews_budget
+    )
 
 
 def checked_api(url: str) -> str:

@@ -1,180 +1,127 @@
-"""Audit all of the recorded homebrew-core against a store on loopback, twice, and count what was done.
+"""Audit all of the recorded homebrew-core with the command, against a store on loopback, twice.
 
-    .venv/bin/python scripts/bench/audit.py [--per-bottle] [--formulae N] [--copies N]
+    .venv/bin/python scripts/bench/audit.py [--per-bottle] [--formulae N]
 
 The attestations are genuine ones of a virtual Sigstore: one a formula, as Homebrew's publishing jobs make
-them, or one a bottle. Needs the recorded homebrew-core (BREW_PROVENANCE_DATA).
+them, or one a bottle. The formulae come from a signed document as long as Homebrew's own. Needs Linux, and
+the recorded homebrew-core (BREW_PROVENANCE_DATA).
 """
 
 from __future__ import annotations
 
-import json
-import lzma
-import multiprocessing
 import os
-import resource
+import re
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
+from core import TAP, formula_api, served_store
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from brew_provenance.audit.executors import LocalProcesses
-from brew_provenance.audit.ledger import Ledger, Run
-from brew_provenance.audit.run import Auditor, plan
-from brew_provenance.bottle import Bottle, BottleFileName, Digest, bottle_url
-from brew_provenance.formula import Formula, package_version
-from brew_provenance.formula.bottleblock import DEFAULT_ROOT_URL
-from brew_provenance.formula.version import detect_version
-from brew_provenance.policy import policy_for_tap
-from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
-from brew_provenance.sandbox.github.attestations import AttestationStore
-from brew_provenance.sandbox.github.options import Grant, Options
-from brew_provenance.sandbox.github.service import AttestationService, serve_github
-from brew_provenance.sandbox.instance import VirtualSigstore
-from brew_provenance.sandbox.rehearsal import SIGNED_AT
-from brew_provenance.sandbox.wire import encode_json
-from brew_provenance.stores.github import GitHubStore
-from brew_provenance.stores.githubapi import GitHubAPI
-from brew_provenance.transport import Transport
-from brew_provenance.trust import TrustedRoot
+SAMPLED_EVERY: Final = 0.1
+"""Seconds between two looks at the memory."""
 
-TAP: Final = "homebrew/core"
-REPOSITORY: Final = "Homebrew/homebrew-core"
-TOKEN: Final = "a-token-of-the-bench"  # noqa: S105 - of the loopback store alone
-JOB: Final = ActionsJob(
-    repository=REPOSITORY,
-    event_name="workflow_dispatch",
-    workflow_path=".github/workflows/publish-commit-bottles.yml",
-)
+_TOLD = re.compile(r"([\d,]+) bottles \(([\d,]+) verified,.*; ([\d,]+) judged, ([\d,]+) bundles verified")
 
 
-def recorded_formulae(limit: int | None) -> list[Formula]:
-    """Return the formulae of the recorded homebrew-core that have bottles and a version that is known."""
-    default = Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("BREW_PROVENANCE_DATA") or default)
-    with lzma.open(
-        folder / "homebrew" / "homebrew-core-2026-08-22.jsonl.xz", "rt", encoding="utf-8"
-    ) as lines:
-        recorded = [json.loads(line) for line in lines]
-    return [formula for row in recorded[:limit] if (formula := _formula(row)).bottles]
+@dataclass(frozen=True)
+class Run:
+    """What one run of the command took."""
+
+    told: tuple[str, str, str, str]
+    """Bottles, bottles that are verified, bottles that were judged, and bundles that were verified."""
+
+    seconds: float
+    mebibytes: float
+    """Of the command and all of its workers together, at their largest; shared pages are counted once."""
 
 
-def _formula(row: dict[str, object]) -> Formula:
-    name, url, tag = str(row["name"]), str(row["url"]), row["url_tag"]
-    stable = row["version"] or detect_version(url, tag=str(tag) if tag else None)
-    revision, rebuild, declared = row["revision"], row["rebuild"], row["bottles"]
-    if not stable or not isinstance(declared, dict):
-        return Formula(TAP, name, None, ())
-    version = package_version(str(stable), int(str(revision or 0)))
-    bottles = []
-    for bottle_tag, bottle in declared.items():
-        file_name = BottleFileName(name, version, bottle_tag, int(str(rebuild or 0)))
-        digest = Digest("sha256", bottle["sha256"])
-        place = bottle_url(DEFAULT_ROOT_URL, file_name, digest)
-        bottles.append(Bottle(TAP, name, version, file_name.rebuild, bottle_tag, digest, place))
-    return Formula(TAP, name, version, tuple(bottles))
+def processes(root: int) -> Iterator[int]:
+    """Yield a process and all that descend from it, as far as they still live."""
+    yield root
+    with suppress(OSError):
+        for task in Path(f"/proc/{root}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from processes(int(child))
 
 
-def _groups(formulae: Iterable[Formula], *, per_bottle: bool) -> Iterator[Sequence[Bottle]]:
-    for formula in formulae:
-        if per_bottle:
-            yield from ([bottle] for bottle in formula.bottles)
-        else:
-            yield formula.bottles
+def memory(root: int) -> float:
+    """Return the proportional set size of a process and its descendants, in MiB."""
+    total = 0
+    for process in processes(root):
+        with suppress(OSError):
+            found = re.search(
+                r"^Pss: +(\d+) kB", Path(f"/proc/{process}/smaps_rollup").read_text(), re.MULTILINE
+            )
+            total += int(found[1]) if found else 0
+    return total / 1024
 
 
-def serve(connection: Connection, limit: int | None, copies: int, per_bottle: bool) -> None:  # noqa: FBT001
-    """Serve an attestation for each group of bottles until something is received."""
-    sigstore = VirtualSigstore()
-    signer = sigstore.signer(JOB, SIGNED_AT)
-    store = AttestationStore()
-    store.add_repository(REPOSITORY)
-    for group in _groups(copied(recorded_formulae(limit), copies), per_bottle=per_bottle):
-        subjects = [build_subject(str(bottle.file_name), bottle.digest.value) for bottle in group]
-        statement = build_statement(subjects, JOB.provenance())
-        store.add(REPOSITORY, encode_json(sigstore.attest(statement, signer, at=SIGNED_AT)))
-    service = AttestationService(store, Options(tokens={TOKEN: Grant()}), keep_log=100_000)
-    with serve_github(service, blobs_apart=False) as served:
-        connection.send((served.url, encode_json(sigstore.trusted_root())))
-        while connection.recv():
-            connection.send((service.log.count("POST", "*/bulk-list"), service.log.total))
+def audit(command: list[str], environment: Mapping[str, str]) -> Run:
+    """Run the command, and return what it took."""
+    start = time.perf_counter()
+    largest = 0.0
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        while process.poll() is None:
+            largest = max(largest, memory(process.pid))
+            time.sleep(SAMPLED_EVERY)
+        seconds = time.perf_counter() - start
+        said = process.stderr.read() if process.stderr else ""
+    told = _TOLD.search(said)
+    if process.returncode or told is None:
+        raise click.ClickException(f"the audit ended with {process.returncode}: {said}")
+    bottles, verified, judged, bundles = told.groups()
+    return Run((bottles, verified, judged, bundles), seconds, largest)
 
 
-def copied(formulae: Sequence[Formula], copies: int) -> Iterator[Formula]:
-    """Yield formulae so many times, each time under another name and with other digests."""
-    for number in range(copies):
-        for formula in formulae:
-            yield formula if number == 0 else _copy(formula, number)
-
-
-def _copy(formula: Formula, number: int) -> Formula:
-    name = f"{formula.name}-copy{number}"
-    bottles = tuple(
-        replace(
-            bottle,
-            formula=name,
-            digest=Digest("sha256", f"{number:04x}{bottle.digest.value[4:]}"),
-            url=f"{bottle.url}{number}",
-        )
-        for bottle in formula.bottles
+def lay_out(folder: Path, limit: int | None) -> tuple[str, ...]:
+    """Write what the command is to find, and return the options that lead there."""
+    key = generate_private_key(public_exponent=65537, key_size=4096)
+    (folder / "key.pem").write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
-    return replace(formula, name=name, bottles=bottles)
-
-
-def _memory() -> str:
-    """Return the peaks of this process and of its largest child, in MiB."""
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return " + ".join(f"{resource.getrusage(kind).ru_maxrss / 1024:.0f}" for kind in kinds)
+    # brew's own cache, where the command looks first.
+    (folder / "api").mkdir()
+    (folder / "api" / "formula.jws.json").write_bytes(formula_api(limit, key))
+    return (
+        *("--formula-key", str(folder / "key.pem"), "--ledger", str(folder / "ledger.sqlite")),
+        *("--trusted-root", str(folder / "root.json"), "--output", str(folder / "report.txt")),
+    )
 
 
 @click.command()
 @click.option("--per-bottle", is_flag=True, help="One attestation a bottle, not one a formula.")
 @click.option("--formulae", "limit", type=int, help="Only the first N formulae.")
-@click.option("--copies", type=int, default=1, show_default=True, help="The whole tap so many times.")
-@click.option("--workers", type=int, help="Processes that verify.")
-def main(*, per_bottle: bool, limit: int | None, copies: int, workers: int | None) -> None:
+def main(*, per_bottle: bool, limit: int | None) -> None:
     """Print a row for each of two audits."""
-    ours, theirs = multiprocessing.Pipe()
-    context = multiprocessing.get_context("spawn")
-    server = context.Process(target=serve, args=(theirs, limit, copies, per_bottle), daemon=True)
-    server.start()
-    url, raw_root = ours.recv()
-    formulae = recorded_formulae(limit)
-    policy, root = policy_for_tap(TAP), TrustedRoot("virtual", raw_root, built_in=False)
-    click.echo(
-        "| audit | bottles | judged | bundles | list calls | requests | verified | s | MiB, own + a worker |"
-    )
-    click.echo("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Transport(budget=None) as transport,
-        Ledger(Path(folder) / "ledger.sqlite", create=True) as ledger,
-    ):
-        store = GitHubStore(transport, GitHubAPI(transport, url, token=TOKEN), [REPOSITORY])
-        for name in ("first", "second"):
-            run = Run(0, TAP, "bench", store.name, policy.name, policy.sha256, root.sha256, "bench", "", None)
-            start = time.perf_counter()
-            done = Auditor(policy, [root], partial(LocalProcesses, count=workers)).run(
-                plan(copied(formulae, copies)), store, ledger, ledger.begin(run)
-            )
-            seconds = time.perf_counter() - start
-            ours.send(True)  # noqa: FBT003 - a request for counts
-            lists, requests = ours.recv()
-            verified = next(count for outcome, count in done.outcomes.items() if outcome.value == "verified")
-            click.echo(
-                f"| {name} | {done.bottles:,} | {done.judged:,} | {done.bundles:,} | {lists} | {requests} | "
-                f"{verified:,} | {seconds:.1f} | {_memory()} |"
-            )
-    ours.send(False)  # noqa: FBT003 - the end
-    with suppress(EOFError):
-        server.join()
+    columns = ["audit", "bottles", "verified", "judged", "bundles verified", "list calls", "s", "MiB in all"]
+    click.echo(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
+    with tempfile.TemporaryDirectory() as name, served_store(limit, per_bottle=per_bottle) as store:
+        folder = Path(name)
+        options = lay_out(folder, limit)
+        (folder / "root.json").write_bytes(store.trusted_root)
+        # Of an audit by somebody with an empty home, and nobody's brew.
+        environment = {
+            **{kept: os.environ[kept] for kept in ("PATH", "LANG") if kept in os.environ},
+            "HOME": name,
+            "HOMEBREW_CACHE": name,
+        }
+        command = [sys.executable, "-P", "-m", "brew_provenance", "audit", TAP, "--github-api", store.url]
+        before = 0
+        for which in ("first", "second"):
+            run = audit([*command, *options], environment)
+            lists, _ = store.requests()
+            cells = [which, *run.told, str(lists - before), f"{run.seconds:.1f}", f"{run.mebibytes:.0f}"]
+            click.echo(f"| {' | '.join(cells)} |")
+            before = lists
 
 
 if __name__ == "__main__":

@@ -112,7 +112,9 @@ def recorded_formulae(limit: int | None) -> list[Formula]:
 
 def formula_api(limit: int | None, key: RSAPrivateKey) -> bytes:
     """Return the signed `formula.jws.json` that describes the same formulae, as long as the real one."""
-    documents = [_described(row, formula) for row in _recorded()[:limit] if (formula := _formula(row)).bottles]
+    documents = [
+        _described(row, formula) for row in _recorded()[:limit] if (formula := _formula(row)).bottles
+    ]
     return sign_jws(json.dumps(documents, ensure_ascii=False).encode(), key)
 
 

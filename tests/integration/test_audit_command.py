@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -22,6 +23,7 @@ from tests.integration.conftest import Result, Run
 from tests.unit.repositories import commit, make_repository
 
 from brew_provenance import bundle as bundle_module
+from brew_provenance.audit import run as run_module
 from brew_provenance.audit.compare import ALARMS
 from brew_provenance.audit.ledger import Ledger
 from brew_provenance.audit.run import Auditor
@@ -36,6 +38,7 @@ from brew_provenance.sandbox.instance import VirtualSigstore
 from brew_provenance.sandbox.rehearsal import SIGNED_AT
 from brew_provenance.sandbox.wire import encode_json
 from brew_provenance.taps.git import GitTap
+from brew_provenance.transport import Transport
 
 TAP, REPOSITORY = "octo/tap", "octo/homebrew-tap"
 JOB = ActionsJob(repository=REPOSITORY, event_name="workflow_dispatch")
@@ -195,6 +198,21 @@ def test_a_second_audit_asks_nothing_and_a_refreshed_one_asks_for_all(audit: Run
     result = audit("--refresh")
     assert (result.code, world.asked() > before) == (0, True)
     assert "3 judged, 1 bundles verified" in result.err
+
+
+def test_an_audit_may_take_longer_than_any_of_its_look_ups(
+    audit: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every request takes 50 s of the 120 that a look-up has, and a look-up of one formula two of them.
+    monkeypatch.setattr(run_module, "CHUNK", 1)
+    defaults = Transport.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "clock", lambda: time.monotonic() + 50 * world.asked())
+    world.publish("foo", "bar", "baz", "qux", tags=TAGS[:1])
+    world.attest("foo", "bar", "baz", "qux")
+    result = audit("--format", "jsonl")
+    assert set(bottles(result).values()) == {"verified"}
+    assert world.asked() >= 4
+    assert 50 * world.asked() > defaults["budget"]
 
 
 def test_one_formula_or_tag_can_be_audited_alone(audit: Run, world: World) -> None:

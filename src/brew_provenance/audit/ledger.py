@@ -228,7 +228,7 @@ class Ledger:
         """Return what a store answered before for some of `digests`: the digests of its bundles."""
         asked = {str(digest): digest for digest in digests}
         with guarded(self.path):
-            rows = self._connection.execute(
+            rows = self._tuples(
                 "SELECT digest, bundles FROM answers"
                 " WHERE store = ? AND digest IN (SELECT value FROM json_each(?))",
                 (store, json.dumps(list(asked))),
@@ -240,7 +240,7 @@ class Ledger:
     def outcomes(self, keys: Sequence[str]) -> dict[str, Outcome]:
         """Return the outcomes of those verdicts of `keys` that are there."""
         with guarded(self.path):
-            rows = self._connection.execute(
+            rows = self._tuples(
                 "SELECT key, outcome FROM verdicts WHERE key IN (SELECT value FROM json_each(?))",
                 (json.dumps(keys),),
             )
@@ -372,6 +372,11 @@ class Ledger:
         """Run a statement of another part of this package for each of `rows`, in a transaction."""
         with guarded(self.path):
             self._connection.executemany(statement, rows)
+
+    def _tuples(self, query: str, values: Sequence[Any]) -> sqlite3.Cursor:
+        cursor = self._connection.cursor()
+        cursor.row_factory = None
+        return cursor.execute(query, values)
 
     def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         with guarded(self.path):

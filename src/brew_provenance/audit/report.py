@@ -179,15 +179,15 @@ def code_span(text: str) -> str:
 
 class _Summary:
     def __init__(self, ledger: Ledger, run: Run) -> None:
-        self.by_tag = ledger.counts_by_tag(run.id)
+        self.by_tag, self.counts = ledger.counts_by_tag(run.id), ledger.counts(run.id)
+        self.bottles = sum(self.counts.values())
         self.codes: Counter[str] = Counter()
         self.worst: list[Entry] = []
-        for entry in chain.from_iterable(ledger.entries(run.id, outcome) for outcome in _BY_GRAVITY):
+        wrong = (outcome for outcome in _BY_GRAVITY if outcome in self.counts)
+        for entry in chain.from_iterable(ledger.entries(run.id, outcome) for outcome in wrong):
             self.codes.update(entry.judgement.codes)
             if entry.judgement.outcome is Outcome.REJECTED and len(self.worst) < SHOWN:
                 self.worst.append(entry)
-        self.counts = ledger.counts(run.id)
-        self.bottles = sum(self.counts.values())
 
     def outcomes(self) -> Iterator[tuple[Outcome, int]]:
         return iter(self.counts.items())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, groupby
@@ -186,7 +188,7 @@ class Auditor:
         """
         done = Progress()
         basis = Basis(self._roots, self._policy, store.name)
-        with Workers(self._executor(Rules(self._roots, self._policy))) as workers:
+        with _without_looking_back(), Workers(self._executor(Rules(self._roots, self._policy))) as workers:
             under_way: deque[_Chunk] = deque()
 
             def settle() -> None:
@@ -275,6 +277,16 @@ class Auditor:
     def _key(self, subject: Subject, bundles: Sequence[str], faults: Sequence[Finding]) -> str:
         why = (f"{finding.code} {finding.detail}" for finding in faults)
         return self._make_key((*subject.identity(), None, *sorted(bundles), None, *why))
+
+
+@contextmanager
+def _without_looking_back() -> Iterator[None]:
+    """Have the collector leave alone what is there already: a whole tap, which stays until the end."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -17,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from brew_provenance import strictjson
 from brew_provenance.bundle import MAX_BUNDLE_BYTES
 from brew_provenance.errors import BuildSideError
+from brew_provenance.pace import Pace
 from brew_provenance.stores.githubapi import API_VERSION, DEFAULT_API, pause_asked
 from brew_provenance.strictjson import MalformedJSONError
 from brew_provenance.transport import Reply, Transport, TransportError
@@ -42,40 +41,9 @@ _HOPELESS: Final = frozenset(
 )
 
 
-class Pace:
-    """Holds creations to so many a minute and an hour. Safe to use from several threads."""
-
-    def __init__(
-        self,
-        per_minute: int = PER_MINUTE,
-        per_hour: int = PER_HOUR,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """Allow so many creations. Raises ValueError for less than one."""
-        if min(per_minute, per_hour) < 1:
-            raise ValueError("nothing could ever be created")
-        self._limits = ((60.0, per_minute), (3600.0, per_hour))
-        self._clock = clock
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._sent: deque[float] = deque(maxlen=max(per_minute, per_hour))
-
-    def wait(self) -> None:
-        """Return when one more may be created, and count it."""
-        with self._lock:
-            # Others wait as well meanwhile: their turn cannot come before this one's.
-            while (pause := self._pause()) > 0:
-                self._sleep(pause)
-            self._sent.append(self._clock())
-
-    def _pause(self) -> float:
-        now = self._clock()
-        pauses = [
-            self._sent[-limit] + period - now for period, limit in self._limits if len(self._sent) >= limit
-        ]
-        return max(pauses, default=0.0)
+def pace_of(per_minute: int, per_hour: int) -> Pace:
+    """Return what holds creations to so many a minute and an hour. Raises ValueError for less than one."""
+    return Pace((60.0, per_minute), (3600.0, per_hour))
 
 
 class Publisher:
@@ -110,7 +78,7 @@ class Publisher:
             "X-GitHub-Api-Version": API_VERSION,
         }
         self._token = token
-        self._pace = pace or Pace()
+        self._pace = pace or pace_of(PER_MINUTE, PER_HOUR)
         self._sleep = sleep
 
     def publish(self, bundle: bytes, is_there: Callable[[], bool]) -> str | None:

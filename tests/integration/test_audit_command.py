@@ -27,7 +27,7 @@ from brew_provenance.audit import run as run_module
 from brew_provenance.audit.compare import ALARMS
 from brew_provenance.audit.ledger import Ledger
 from brew_provenance.audit.run import Auditor
-from brew_provenance.cli import options
+from brew_provenance.cli import options, sources
 from brew_provenance.formula import Formula
 from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
 from brew_provenance.sandbox.github import faults
@@ -44,6 +44,8 @@ TAP, REPOSITORY = "octo/tap", "octo/homebrew-tap"
 JOB = ActionsJob(repository=REPOSITORY, event_name="workflow_dispatch")
 TAGS = ("arm64_sonoma", "sonoma", "x86_64_linux")
 WITHOUT_BOTTLES = b'class Foo < Formula\n  url "https://example.org/foo-1.0.tar.gz"\nend\n'
+# What a transport is made with where nobody says otherwise.
+TRANSPORT: dict[str, Any] = Transport.__init__.__kwdefaults__ or {}
 SCHEMAS = Path(bundle_module.__file__).parent / "schemas"
 
 
@@ -203,16 +205,29 @@ def test_a_second_audit_asks_nothing_and_a_refreshed_one_asks_for_all(audit: Run
 def test_an_audit_may_take_longer_than_any_of_its_look_ups(
     audit: Run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Every request takes 50 s of the 120 that a look-up has, and a look-up of one formula two of them.
+    # Every request takes 400 s of the 900 that a look-up has, and each of these makes do with one.
     monkeypatch.setattr(run_module, "CHUNK", 1)
-    defaults = Transport.__init__.__kwdefaults__
-    monkeypatch.setitem(defaults, "clock", lambda: time.monotonic() + 50 * world.asked())
+    monkeypatch.setitem(TRANSPORT, "clock", lambda: time.monotonic() + 400 * world.asked())
     world.publish("foo", "bar", "baz", "qux", tags=TAGS[:1])
     world.attest("foo", "bar", "baz", "qux")
     result = audit("--format", "jsonl")
     assert set(bottles(result).values()) == {"verified"}
     assert world.asked() >= 4
-    assert 50 * world.asked() > defaults["budget"]
+    assert 400 * world.asked() > sources.AUDIT_BUDGET
+
+
+@pytest.mark.parametrize(("asked", "outcome"), [(60, "verified"), (3600, "unresolved")])
+def test_an_audit_waits_for_a_limit_that_lasts_minutes_and_not_for_one_of_an_hour(
+    asked: int, outcome: str, audit: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setitem(TRANSPORT, "sleep", waited.append)
+    world.publish("foo", tags=TAGS[:1])
+    world.attest("foo")
+    world.service.faults.inject(faults.secondary_limit(str(asked)))
+    result = audit("--format", "jsonl")
+    assert set(bottles(result).values()) == {outcome}
+    assert [round(seconds, -1) for seconds in waited] == ([60] if outcome == "verified" else [])
 
 
 def test_one_formula_or_tag_can_be_audited_alone(audit: Run, world: World) -> None:

@@ -9,11 +9,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from tests.unit.clock import Clock
 
 from brew_provenance.bottle import Bottle, Digest
 from brew_provenance.bundle import Bundle
 from brew_provenance.check import Trust, check_targets
 from brew_provenance.findings import REASONS, Finding, Severity
+from brew_provenance.pace import Pace
 from brew_provenance.policy import policy_for_tap
 from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
 from brew_provenance.sandbox.github import faults
@@ -21,6 +23,7 @@ from brew_provenance.sandbox.github.attestations import AttestationStore, Visibi
 from brew_provenance.sandbox.github.faults import Fault
 from brew_provenance.sandbox.github.options import (
     LINKED_VERSION,
+    Budgets,
     BulkShape,
     Grant,
     Inline,
@@ -33,7 +36,7 @@ from brew_provenance.sandbox.github.service import AttestationService, Served, s
 from brew_provenance.sandbox.instance import VirtualSigstore
 from brew_provenance.sandbox.rehearsal import SIGNED_AT
 from brew_provenance.sandbox.wire import encode_json
-from brew_provenance.stores import Answer
+from brew_provenance.stores import Answer, githubapi
 from brew_provenance.stores.github import GitHubStore
 from brew_provenance.stores.githubapi import API_VERSION, GitHubAPI
 from brew_provenance.subject import Question
@@ -177,6 +180,32 @@ def test_all_documented_shapes_of_a_bulk_answer_are_read(
     assert all(found(answers[digest]) for digest in digests(12))
     assert answers[UNKNOWN] == Answer()
     assert world.count("*/bulk-list", "POST") == 1
+
+
+def test_github_is_never_asked_for_more_lists_than_its_secondary_limit_allows() -> None:
+    clock = Clock()
+    store = AttestationStore()
+    store.add_repository(REPOSITORY)
+    options = Options(tokens={TOKEN: Grant()}, budgets=Budgets(points=900))
+    service = AttestationService(store, options, clock=clock)
+    many = [Digest("sha256", f"{number:064x}") for number in range(400)]
+    with (
+        serve_github(service) as served,
+        Transport(budget=None, patience=0, clock=clock, sleep=clock.sleep) as transport,
+    ):
+        pace = Pace(githubapi.LISTS, clock=clock, sleep=clock.sleep)
+        api = GitHubAPI(transport, served.url, token=TOKEN, pace=pace)
+        answers = GitHubStore(transport, api, [REPOSITORY], batch=1).resolve(many)
+    assert set(answers.values()) == {Answer()}
+    assert service.log.count("POST", "*/bulk-list") == 400
+    assert 120 < clock.now < 180
+
+
+def test_this_machine_has_no_limit_and_every_other_host_has_githubs() -> None:
+    with Transport() as transport:
+        assert GitHubAPI(transport)._pace is not None
+        assert GitHubAPI(transport, "https://octo.ghe.com/api/v3")._pace is not None
+        assert GitHubAPI(transport, "http://127.0.0.1:8080")._pace is None
 
 
 @pytest.mark.parametrize("no_rows", NoRows)

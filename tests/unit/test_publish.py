@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -14,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 from tests.unit.builders import SHA256, make_bundle_document
+from tests.unit.clock import Clock
 from tests.unit.sandbox.github.conftest import bundle_for
 
 from brew_provenance.bundle import MAX_BUNDLE_BYTES, Bundle, read_bundle
 from brew_provenance.errors import BuildSideError
-from brew_provenance.publish import ATTEMPTS, LOOK_AFTER, Pace, Publisher
+from brew_provenance.pace import Pace
+from brew_provenance.publish import ATTEMPTS, LOOK_AFTER, Publisher, pace_of
 from brew_provenance.sandbox.github import exchange
 from brew_provenance.sandbox.github.attestations import AttestationStore
 from brew_provenance.sandbox.github.faults import Fault
@@ -73,21 +74,6 @@ class Shelf:
     def __call__(self) -> bool:
         self.looks += 1
         return self.words.pop(0) if len(self.words) > 1 else self.words[0]
-
-
-@dataclass
-class Clock:
-    """Goes on only while somebody sleeps."""
-
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 def reply(document: object = CREATED, status: int = 201) -> Reply:
@@ -311,57 +297,10 @@ def test_an_answer_is_shown_only_as_far_as_it_may_be_read() -> None:
 # --- the pace -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("per_minute", "per_hour"), [(80, 500), (3, 5), (1, 1), (10, 2), (600, 600)])
-def test_no_minute_and_no_hour_has_more_than_its_limit(per_minute: int, per_hour: int) -> None:
-    clock = Clock()
-    pace = Pace(per_minute, per_hour, clock=clock, sleep=clock.sleep)
-    times = []
-    for _ in range(3 * max(per_minute, per_hour)):
-        pace.wait()
-        times.append(clock.now)
-    for period, limit in ((60, per_minute), (3600, per_hour)):
-        for early, late in zip(times, times[limit:], strict=False):
-            assert late - early >= period
-
-
-def test_what_is_within_the_limits_does_not_wait() -> None:
-    clock = Clock()
-    pace = Pace(clock=clock, sleep=clock.sleep)
-    for _ in range(80):
-        pace.wait()
-    assert clock.slept == []
-    pace.wait()
-    assert clock.slept == [60.0]
-
-
-def test_a_sleep_that_ends_early_is_gone_on_with() -> None:
-    clock = Clock()
-    pace = Pace(1, 1000, clock=clock, sleep=lambda seconds: clock.sleep(min(seconds, 25.0)))
-    pace.wait()
-    pace.wait()
-    assert clock.slept == [25.0, 25.0, 10.0]
-
-
 @pytest.mark.parametrize(("per_minute", "per_hour"), [(0, 500), (80, 0), (-1, 500)])
 def test_no_limit_is_below_one(per_minute: int, per_hour: int) -> None:
-    with pytest.raises(ValueError, match="nothing could ever be created"):
-        Pace(per_minute, per_hour)
-
-
-def test_threads_share_a_pace() -> None:
-    clock = Clock()
-    pace = Pace(5, 1000, clock=clock, sleep=clock.sleep)
-
-    def work() -> None:
-        for _ in range(5):
-            pace.wait()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert clock.now == 180.0
+    with pytest.raises(ValueError, match="nothing could ever pass"):
+        pace_of(per_minute, per_hour)
 
 
 def test_every_attempt_counts_for_the_pace() -> None:
@@ -371,7 +310,7 @@ def test_every_attempt_counts_for_the_pace() -> None:
         cast("Transport", transport),
         repository=NAME,
         token=TOKEN,
-        pace=Pace(1, 1000, clock=clock, sleep=clock.sleep),
+        pace=Pace((60.0, 1), clock=clock, sleep=clock.sleep),
         sleep=clock.sleep,
     )
     publisher.publish(BUNDLE, Shelf())

@@ -255,11 +255,11 @@ class _Run:
     def _attester(self, judging: Judging, store: Store) -> Attester:
         from brew_provenance.attest.attester import Attester  # noqa: PLC0415 - not for --help
         from brew_provenance.attest.bundles import BundleFolder  # noqa: PLC0415 - as above
-        from brew_provenance.publish import Pace, Publisher  # noqa: PLC0415 - as above
+        from brew_provenance.publish import Publisher, pace_of  # noqa: PLC0415 - as above
 
         choices, publisher = self._choices, None
         if not choices.no_publish:
-            pace = Pace(choices.max_per_minute, choices.max_per_hour)
+            pace = pace_of(choices.max_per_minute, choices.max_per_hour)
             publisher = Publisher(
                 self._transport, repository=choices.repository, token=self._token, url=self._api, pace=pace
             )

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import click
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from brew_provenance.bottle import Bottle, BottleTag
+from brew_provenance.bottle import Bottle, BottleTag, Digest
 from brew_provenance.brewenv import BrewEnvironment, read_environment
 from brew_provenance.check import Trust
 from brew_provenance.cli import options
@@ -25,7 +25,7 @@ from brew_provenance.errors import InputError, PolicyError, UsageError
 from brew_provenance.findings import Finding
 from brew_provenance.policy import Policy, policy_for_tap, read_policy
 from brew_provenance.statement import PROVENANCE_V1
-from brew_provenance.stores import Store
+from brew_provenance.stores import Answer, Store
 from brew_provenance.stores.kit import Kit
 from brew_provenance.taps import Tap
 from brew_provenance.targets import CORE
@@ -38,6 +38,16 @@ if TYPE_CHECKING:
     from brew_provenance.transport import Transport
 
 _MAX_KEY_BYTES = 64 * 1024
+
+AUDIT_BUDGET: Final = 900.0
+"""Seconds that a look-up of an audit may take; there is no limit for all of them together."""
+
+AUDIT_PATIENCE: Final = 300.0
+"""Seconds that a look-up of an audit waits when it is asked to.
+
+GitHub's secondary limit asks for a minute, and for more each time. A primary one can last for an hour, which
+is left to whoever runs the audit again.
+"""
 
 _TAP_OPTION = click.option(
     "--tap",
@@ -207,15 +217,20 @@ class Sources:
     def audit_store_for(self, tap: str) -> Store:
         """Return the store of a tap's attestations for an audit.
 
-        It has no memory, as a ledger is one, and no look-up takes from the time that is allowed for others:
-        there is no saying how many there are.
+        It has no memory, as a ledger is one. It waits for as long as a secondary limit of GitHub's lasts, and
+        no look-up takes from the time that is allowed for others: there is no saying how many there are.
         """
-        return self._kit or self._github(tap, remembered=self.offline, renews_budget=True)
+        from brew_provenance.transport import Transport  # noqa: PLC0415 - not for what is offline
+
+        if self._kit or self.offline:
+            return self.store_for(tap)
+        transport = self._stack.enter_context(Transport(budget=AUDIT_BUDGET, patience=AUDIT_PATIENCE))
+        return _Unhurried(self._github(tap, transport), transport)
 
     def store_for(self, tap: str) -> Store:
         """Return the store of a tap's attestations."""
         if tap not in self._stores:
-            self._stores[tap] = self._kit or self._github(tap)
+            self._stores[tap] = self._kit or self._remembered(tap)
         return self._stores[tap]
 
     def policy_for(self, tap: str) -> Policy:
@@ -384,7 +399,7 @@ class Sources:
             raise InputError(str(path), "not an RSA key", "give an RSA public key, as PEM")
         return key
 
-    def _github(self, tap: str, *, remembered: bool = True, renews_budget: bool = False) -> Store:
+    def _remembered(self, tap: str) -> Store:
         from brew_provenance.stores.cache import CachedStore  # noqa: PLC0415 - not for kits
         from brew_provenance.stores.github import store_name  # noqa: PLC0415
         from brew_provenance.stores.githubapi import DEFAULT_API  # noqa: PLC0415
@@ -393,16 +408,27 @@ class Sources:
         base = DEFAULT_API if self._choices.api is None else checked_api(self._choices.api)
         folder = options.cache_folder() / "attestations"
         name = store_name(base, repositories)
-        if self.offline:
-            return CachedStore(None, folder, name)
-        store = github_store(
-            self.transport,
-            repositories,
-            api=self._choices.api,
-            environment=self.environment,
-            renews_budget=renews_budget,
-        )
-        return CachedStore(store, folder, name) if remembered else store
+        return CachedStore(None if self.offline else self._github(tap, self.transport), folder, name)
+
+    def _github(self, tap: str, transport: Transport) -> Store:
+        repositories = self.policy_for(tap).source_repositories
+        return github_store(transport, repositories, api=self._choices.api, environment=self.environment)
+
+
+@dataclass(frozen=True)
+class _Unhurried:
+    """A store of which every look-up has the whole of the transport's budget."""
+
+    store: Store
+    transport: Transport
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    def resolve(self, digests: Sequence[Digest], *, fresh: bool = False) -> Mapping[Digest, Answer]:
+        self.transport.renew()
+        return self.store.resolve(digests, fresh=fresh)
 
 
 def github_store(
@@ -412,7 +438,6 @@ def github_store(
     api: str | None,
     environment: BrewEnvironment,
     predicate_type: str = PROVENANCE_V1,
-    renews_budget: bool = False,
 ) -> GitHubStore:
     """Return the store of some repositories' attestations, at GitHub or at an API that a person named."""
     from brew_provenance.stores.github import GitHubStore  # noqa: PLC0415 - not for kits
@@ -428,9 +453,7 @@ def github_store(
             token=environment.github_api_token,
             token_name=environment.github_api_token_from or "",
         )
-    return GitHubStore(
-        transport, client, repositories, predicate_type=predicate_type, renews_budget=renews_budget
-    )
+    return GitHubStore(transport, client, repositories, predicate_type=predicate_type)
 
 
 def checked_api(url: str) -> str:

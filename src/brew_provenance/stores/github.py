@@ -67,19 +67,13 @@ class GitHubStore:
         *,
         predicate_type: str | None = None,
         batch: int = BATCH,
-        renews_budget: bool = False,
     ) -> None:
-        """Ask `api` for the attestations of `repositories`, `OWNER/REPO`, of one predicate type or of all.
-
-        With `renews_budget` each look-up has the whole of the transport's budget, and not all of them
-        together.
-        """
+        """Ask `api` for the attestations of `repositories`, `OWNER/REPO`, of one predicate type or of all."""
         self._transport = transport
         self._api = api
         self._repositories = tuple(repositories)
         self._predicate_type = predicate_type
         self._batch = batch
-        self._renews_budget = renews_budget
         self._ids: dict[str, int | None] = {}
 
     @property
@@ -98,8 +92,6 @@ class GitHubStore:
         What could not be found out is a finding of its own: of the answer, where nothing was found, else
         among its candidates, where a good one outweighs it.
         """
-        if self._renews_budget:
-            self._transport.renew()
         found = {digest: _Found() for digest in digests}
         expected = Counter(digests)
         for repository in self._repositories:

@@ -24,6 +24,7 @@ from brew_provenance import strictjson
 from brew_provenance.bottle import Digest
 from brew_provenance.bundle import MAX_BUNDLE_BYTES
 from brew_provenance.findings import Finding
+from brew_provenance.pace import Pace
 from brew_provenance.statement import summarise
 from brew_provenance.stores.snappy import SnappyError, decompress
 from brew_provenance.strictjson import MalformedJSONError
@@ -33,6 +34,12 @@ DEFAULT_API: Final = "https://api.github.com"
 
 API_VERSION: Final = "2022-11-28"
 """Lists with the bundles in them; version 2026-03-10 lists links only, which are followed as well."""
+
+LISTS: Final = (6.0, 17)
+"""Seconds, and lists of many digests in them: 900 points a minute are GitHub's limit, and a POST is five.
+
+Source: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+"""
 
 PAGE_ROWS: Final = 100
 """Rows a page; the most that GitHub gives."""
@@ -143,7 +150,7 @@ class GitHubAPI:
     The token goes to the API's own host only. One that is refused is dropped, and `notes` says so.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where to, as whom, and how fast
         self,
         transport: Transport,
         base: str = DEFAULT_API,
@@ -151,8 +158,14 @@ class GitHubAPI:
         token: str | None = None,
         token_name: str = "the token",  # noqa: S107 - what it is called, not what it is
         version: str = API_VERSION,
+        pace: Pace | None = None,
     ) -> None:
+        """Speak to the API at `base`.
+
+        Lists of many digests are held to `pace`: to LISTS where none is given, but on this machine.
+        """
         self._transport = transport
+        self._pace = pace or (None if is_loopback(base) else Pace(LISTS))
         self.base = base.rstrip("/")
         """Where the API is."""
 
@@ -258,6 +271,8 @@ class GitHubAPI:
         # Organisations and users have a route each, and a name does not say which it is.
         routes = ["users"] if owner in self._users else ["orgs", "users"]
         for route in routes:
+            if self._pace is not None:
+                self._pace.wait()
             reply = self._send(f"/{route}/{_quoted(owner)}/attestations/bulk-list", query, body)
             if reply.status == 404:
                 continue

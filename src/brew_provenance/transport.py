@@ -47,6 +47,8 @@ MAX_REDIRECTS: Final = 5
 _CHUNK = 64 * 1024
 _FIRST_PAUSE = 0.3
 _LONGEST_PAUSE = 7 * 86400.0
+# Seconds after which a person wonders.
+_NOTICED = 5.0
 _TEMPORARY = frozenset({500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD = frozenset({307, 308})
@@ -120,12 +122,14 @@ class Transport:
         budget: float | None = 120.0,
         patience: float = 20.0,
         at_once: int = 16,
+        told: Callable[[str], None] = lambda _said: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Spend at most `budget` seconds in all (None: no limit), and `patience` on any single wait.
 
-        At most `at_once` requests are under way at a time when they are sent through `spread`.
+        At most `at_once` requests are under way at a time when they are sent through `spread`. `told` hears
+        in a sentence of waits that a host has asked for and a person could wonder at; any thread can call it.
         """
         self._clock = clock
         self._sleep = sleep
@@ -133,6 +137,7 @@ class Transport:
         self._deadline = clock() + self._budget
         self._patience = patience
         self._at_once = max(1, at_once)
+        self._told = told
         self._not_before: dict[_Origin, float] = {}
         self._lock = threading.Lock()
         self._thread = threading.local()
@@ -287,8 +292,11 @@ class Transport:
 
     def _postpone(self, origin: _Origin, seconds: float) -> None:
         with self._lock:
-            until = self._clock() + seconds
-            self._not_before[origin] = max(until, self._not_before.get(origin, until))
+            until, before = self._clock() + seconds, self._not_before.get(origin, -math.inf)
+            self._not_before[origin] = max(until, before)
+        # Once for all who were told to wait at about the same time.
+        if _NOTICED < seconds <= self._patience and until > before + _NOTICED:
+            self._told(f"{origin} asks to be left alone for {seconds:,.0f} s: waiting")
 
     def _attempt(self, request: _Request) -> Reply:
         with self._open(request, encodings="gzip") as response:

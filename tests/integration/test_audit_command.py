@@ -27,7 +27,7 @@ from brew_provenance.audit import run as run_module
 from brew_provenance.audit.compare import ALARMS
 from brew_provenance.audit.ledger import Ledger
 from brew_provenance.audit.run import Auditor
-from brew_provenance.cli import options, sources
+from brew_provenance.cli import options, progress, sources
 from brew_provenance.formula import Formula
 from brew_provenance.sandbox.actions import ActionsJob, build_statement, build_subject
 from brew_provenance.sandbox.github import faults
@@ -227,7 +227,31 @@ def test_an_audit_waits_for_a_limit_that_lasts_minutes_and_not_for_one_of_an_hou
     world.service.faults.inject(faults.secondary_limit(str(asked)))
     result = audit("--format", "jsonl")
     assert set(bottles(result).values()) == {outcome}
+    host = world.url.removeprefix("http://")
+    told = f"note: {host} asks to be left alone for 60 s: waiting\n"
+    assert (told in result.err) == (outcome == "verified")
     assert [round(seconds, -1) for seconds in waited] == ([60] if outcome == "verified" else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "6 of 6 bottles, 6"),
+        (["--formula", "foo"], "3 of 3 bottles, 3"),
+        (["--tag", TAGS[0]], "2 of 2 bottles, 2"),
+        (["--history"], "6 of 6 bottles, 6"),
+        (["--history", "--tag", TAGS[0]], "2 bottles, 2"),
+        (["--since", "HEAD"], ""),
+    ],
+)
+def test_how_far_it_is_is_told_by_the_way(
+    options: Sequence[str], said: str, audit: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
+    world.publish("foo", "bar")
+    world.attest("foo", "bar")
+    told = [line for line in audit(*options, "--quiet").err.splitlines() if line[0].isdigit()]
+    assert [line.partition(" verified")[:2] for line in told] == [(said, " verified")] * bool(said)
 
 
 def test_one_formula_or_tag_can_be_audited_alone(audit: Run, world: World) -> None:

@@ -121,6 +121,8 @@ SCHEMA: Final = SCHEMAS[SCHEMA_VERSION]
 # A value or a row of a ledger; the longest that is written has some hundred kilobytes.
 _MAX_VALUE_BYTES = 16 * 1024 * 1024
 _CACHE_KIB = 16 * 1024
+# 64 MiB. Keys come in no order, and a page with some of them is written again and again: into the log alone.
+_LOG_PAGES = 16 * 1024
 _BUSY_SECONDS = 60
 _PAUSE_SECONDS = 0.01
 _OTHER = "name a ledger that an audit has written"
@@ -195,6 +197,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> Non
         _migrate(connection)
     # The keys of a whole tap's verdicts fit in, which are looked for in no order.
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     connection.execute("PRAGMA synchronous = NORMAL" if create else "PRAGMA query_only = ON")
 
 

@@ -78,6 +78,12 @@ class History:
             progress(read)
         return Walked(read, (*notes, *self._gaps(), *self._ambiguous()))
 
+    @property
+    def bottles(self) -> int:
+        """How many bottles were listed."""
+        rows = self._ledger.rows("SELECT count(*) FROM listings WHERE tap = ?", (self._tap,))
+        return int(rows[0][0])
+
     def plan(
         self, tags: Sequence[str] = (), shard: Shard | None = None, names: Collection[str] = ()
     ) -> Iterator[Subject]:

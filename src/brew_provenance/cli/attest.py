@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from brew_provenance.cli import options
+from brew_provenance.cli import options, progress
 from brew_provenance.errors import BuildSideError, UsageError
 from brew_provenance.policy import Policy, policy_for_tap, read_policy
 from brew_provenance.reports.text import printable
@@ -228,19 +228,19 @@ class _Run:
         if self._choices.dry_run:
             return Report(unsigned=[item.name for item in prepared.items])
         attester = self._attester(judging, store)
-        with options.counter("bottles attested") as count:
+        with progress.counting("bottles attested") as count:
             return attester.attest(plan(prepared.items), self._signing, _SERVER, count)
 
     def _resume(self, judging: Judging, store: Store) -> Report:
         attester = self._attester(judging, store)
-        with options.counter("bottles attested") as count:
+        with progress.counting("bottles attested") as count:
             return attester.resume(count)
 
     def _prepare(self) -> Prepared:
         from brew_provenance.attest.preparing import prepare  # noqa: PLC0415 - not for --help
 
         choices = self._choices
-        with options.counter("bottles looked at") as count:
+        with progress.counting("bottles looked at") as count:
             return prepare(
                 choices.folder,
                 choices.tap,

@@ -23,11 +23,11 @@ from brew_provenance.audit.ledger import Ledger, Run
 from brew_provenance.audit.merge import merge
 from brew_provenance.audit.run import Auditor, Progress, plan
 from brew_provenance.audit.shard import Shard
-from brew_provenance.cli import options
+from brew_provenance.cli import options, progress
 from brew_provenance.cli.sources import Sources, options_of_one_tap
 from brew_provenance.errors import InputError, NothingMatchedError, UsageError
 from brew_provenance.formula import Formula
-from brew_provenance.taps import Tap
+from brew_provenance.taps import Counted, Tap
 from brew_provenance.targets import find_formulae, full_name, history_of
 from brew_provenance.verdict import Outcome, worst_of
 
@@ -105,7 +105,12 @@ def command() -> None:
     help="With --executor dask: its scheduler, tcp://HOST:8786 or tls://HOST:8786. Whoever controls that, or"
     " one of its workers, decides what is verified.",
 )
-@options.quiet
+@click.option(
+    "--quiet",
+    "-q",
+    is_flag=True,
+    help="Print no notes, and a line every half minute in place of the bar, as without a terminal.",
+)
 @_FORMAT
 @options.output
 @options_of_one_tap
@@ -148,9 +153,10 @@ def run(  # noqa: PLR0913 - one parameter an option
         chosen = {formula.name for formula in found} if found is not None else None
         changed = repository.formulae_since(since)
         formulae = (formula for formula in changed if chosen is None or formula.name in chosen)
-    offered = _Offered(formulae, tap)
+    outlook = progress.Outlook(_to_read(source, found) if since is None else None)
+    offered = _Offered(outlook.formulae(formulae), tap)
     policy, roots = sources.policy_for(tap), sources.roots()
-    store = sources.audit_store_for(tap)
+    store = sources.audit_store_for(tap, _ignore if quiet else options.note)
     with Ledger(ledger_file or _default_ledger(tap, make=True), create=True) as ledger:
         number = ledger.begin(
             Run(
@@ -179,18 +185,20 @@ def run(  # noqa: PLR0913 - one parameter an option
                 from brew_provenance.taps.gitline import GitLine  # noqa: PLC0415 - as above
 
                 kept = History(ledger, tap)
-                with options.counter("commits") as count:
+                with progress.counting("commits") as count:
                     walked = kept.walk(GitLine(repository), count).notes
                 subjects = kept.plan(list(wanted), part, _short(named))
-            with options.counter("bottles") as count:
+                is_whole = not (wanted or part or named)
+                outlook = progress.Outlook(bottles=kept.bottles if is_whole else None)
+            with progress.auditing(outlook, quiet=quiet) as show:
                 done = Auditor(policy, roots, start).run(
-                    subjects,
+                    outlook.subjects(subjects),
                     store,
                     ledger,
                     number,
                     refresh=sources.refresh,
                     history=history_of(source),
-                    progress=lambda so_far: count(so_far.bottles),
+                    progress=show,
                 )
         except KeyboardInterrupt:
             options.note(f"stopped; the same command goes on from what is in {ledger.path}")
@@ -358,10 +366,14 @@ def summarise(  # noqa: PLR0913 - one parameter an option
         if verifier is None:
             raise UsageError("audit vsa", "names no verifier", "give --verifier, or sign in a CI job")
         write = stack.enter_context(options.writing(output_file))
-        count = stack.enter_context(options.counter("summaries"))
+        count = stack.enter_context(progress.counting("summaries"))
         for number, statement in enumerate(summarise_run(ledger, run, verifier), 1):
             write(f"{finish(statement)}\n")
             count(number)
+
+
+def _ignore(said: str) -> None:
+    """Take no notice."""
 
 
 class _Offered:
@@ -378,6 +390,13 @@ class _Offered:
             if formula.tap == self._tap:
                 self.bottles += len(formula.bottles) + len(formula.unnamed)
                 yield formula
+
+
+def _to_read(source: Tap, named: Sequence[Formula] | None) -> int | None:
+    """Return how many formulae there are to read, where that is known before they are."""
+    if named is not None:
+        return len(named)
+    return source.formula_count if isinstance(source, Counted) else None
 
 
 def _of_tap(name: str, tap: str) -> str:

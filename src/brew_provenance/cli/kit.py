@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from brew_provenance.check import check_targets
-from brew_provenance.cli import options
+from brew_provenance.cli import options, progress
 from brew_provenance.cli.sources import Sources, options_of_sources, options_of_trust
 from brew_provenance.errors import InputError, KitError, NothingMatchedError, UsageError
 from brew_provenance.formula import Formula
@@ -59,7 +59,7 @@ def export(
     """
     left_out: list[str] = []
     formulae = _choose(sources, names, left_out, deps=deps, installed=installed)
-    with options.counter("formulae") as count:
+    with progress.counting("formulae") as count:
         try:
             done = export_kit(
                 folder,

@@ -151,50 +151,6 @@ def note(text: str) -> None:
     click.echo(f"note: {text_report.printable(text)}", err=True)
 
 
-@contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show on a terminal how far something is: give what is yielded the bytes so far, and in all."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich import progress  # noqa: PLC0415 - only where there is somebody to look at it
-    from rich.console import Console  # noqa: PLC0415
-
-    columns = (
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
-    )
-    # Standard output is for results, which a bar must not stand in.
-    console = Console(stderr=True)
-    with progress.Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(text_report.printable(what), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
-def counter(what: str) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how many of something are done: give what is yielded the number so far."""
-    if not sys.stderr.isatty():
-        yield lambda _count: None
-        return
-    from rich import progress  # noqa: PLC0415 - as above
-    from rich.console import Console  # noqa: PLC0415
-
-    columns = (
-        progress.SpinnerColumn(),
-        progress.TextColumn("{task.completed:,.0f} {task.description}", markup=False),
-        progress.TimeElapsedColumn(),
-    )
-    # Standard output is for results, which a bar must not stand in.
-    console = Console(stderr=True)
-    with progress.Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda count: bar.update(task, completed=count)
-
-
 def read_limited(path: Path, limit: int, what: str) -> bytes:
     """Read a whole file. Raises InputError when it cannot be read, or is longer than `limit` bytes."""
     try:

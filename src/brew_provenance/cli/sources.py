@@ -20,7 +20,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from brew_provenance.bottle import Bottle, BottleTag, Digest
 from brew_provenance.brewenv import BrewEnvironment, read_environment
 from brew_provenance.check import Trust
-from brew_provenance.cli import options
+from brew_provenance.cli import options, progress
 from brew_provenance.errors import InputError, PolicyError, UsageError
 from brew_provenance.findings import Finding
 from brew_provenance.policy import Policy, policy_for_tap, read_policy
@@ -214,8 +214,8 @@ class Sources:
         """Return what finds a tap by its name, for the bottles of one tag or of all."""
         return lambda tap: self._tap(tap, tag)
 
-    def audit_store_for(self, tap: str) -> Store:
-        """Return the store of a tap's attestations for an audit.
+    def audit_store_for(self, tap: str, told: Callable[[str], None]) -> Store:
+        """Return the store of a tap's attestations for an audit; `told` hears of long waits.
 
         It has no memory, as a ledger is one. It waits for as long as a secondary limit of GitHub's lasts, and
         no look-up takes from the time that is allowed for others: there is no saying how many there are.
@@ -224,7 +224,9 @@ class Sources:
 
         if self._kit or self.offline:
             return self.store_for(tap)
-        transport = self._stack.enter_context(Transport(budget=AUDIT_BUDGET, patience=AUDIT_PATIENCE))
+        transport = self._stack.enter_context(
+            Transport(budget=AUDIT_BUDGET, patience=AUDIT_PATIENCE, told=told)
+        )
         return _Unhurried(self._github(tap, transport), transport)
 
     def store_for(self, tap: str) -> Store:
@@ -288,7 +290,7 @@ class Sources:
         if self.offline:
             raise UsageError("--fetch", "needs the network", "leave out --offline")
         environment = self.environment
-        with Transport(budget=None) as transport, options.progress_bar(str(bottle.file_name)) as progress:
+        with Transport(budget=None) as transport, progress.downloading(str(bottle.file_name)) as show:
             try:
                 return fetch_bottle(
                     transport,
@@ -305,7 +307,7 @@ class Sources:
                         token=environment.docker_registry_token,
                         basic_auth_token=environment.docker_registry_basic_auth_token,
                     ),
-                    progress=progress,
+                    progress=show,
                 )
             except BottleFetchError as error:
                 return Finding(error.code, error.detail)

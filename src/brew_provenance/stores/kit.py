@@ -160,6 +160,11 @@ class Kit:
         unlisted = sorted(there - self._index.files.keys() - {INDEX})
         return problems + [f"{relative}: the index does not list it" for relative in unlisted]
 
+    @property
+    def formula_count(self) -> int:
+        """How many formulae the kit describes, of all taps."""
+        return len(self._index.formulae)
+
     def formulae(self) -> Iterator[Formula]:
         """Yield every formula that the kit describes. Raises KitError for one that cannot be used."""
         return (self.formula(name) for name in sorted(self._index.formulae))
@@ -207,6 +212,10 @@ class _KitTap:
 
     def formula(self, full_name: str) -> Formula:
         return self.kit.formula(full_name)
+
+    @property
+    def formula_count(self) -> int:
+        return self.kit.formula_count
 
     def formulae(self) -> Iterator[Formula]:
         return self.kit.formulae()

@@ -41,6 +41,15 @@ class Prefetching(Protocol):
         """
 
 
+@runtime_checkable
+class Counted(Protocol):
+    """A tap that knows how many formulae it has before they are read."""
+
+    @property
+    def formula_count(self) -> int:
+        """How many there are, those that cannot be read included."""
+
+
 @dataclass(frozen=True)
 class CommittedFile:
     """A file as it is at a commit."""

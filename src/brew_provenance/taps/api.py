@@ -99,6 +99,11 @@ class ApiTap:
             self._notes.append(f"{asked} is {kind} of {name}")
         return self._read(name)
 
+    @property
+    def formula_count(self) -> int:
+        """How many formulae there are."""
+        return len(self._index.names)
+
     def formulae(self) -> Iterator[Formula]:
         """Yield every formula in the order of their names. Raises InputError for one that cannot be used."""
         return (self._read(name) for name in sorted(self._index.names))

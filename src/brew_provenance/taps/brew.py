@@ -204,13 +204,18 @@ class BrewTap:
         for batch in _batches(names):
             self._prefetch(batch)
 
+    @property
+    def formula_count(self) -> int:
+        """How many formulae the tap lists. Raises what `formulae` does before the first."""
+        return len(self._listed)
+
     def formulae(self) -> Iterator[Formula]:
         """Yield every formula, in the order of their names.
 
         Raises NothingMatchedError when the tap is not installed, and InputError as `formula` does, for
         the first formula that brew does not describe.
         """
-        for batch in _batches(sorted(self._listed())):
+        for batch in _batches(sorted(self._listed)):
             found = self._describe(batch)
             yield from (found[name] for name in batch)
 
@@ -226,6 +231,7 @@ class BrewTap:
             else:
                 return
 
+    @cached_property
     def _listed(self) -> set[str]:
         if self._tap is not None and _TAP.fullmatch(self._tap) is None:
             raise NothingMatchedError(self._tap, "not a tap's name", "write it user/repo")

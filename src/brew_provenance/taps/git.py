@@ -224,6 +224,11 @@ class GitTap:
             raise self._unusable(formula.path, formula.why)
         return formula
 
+    @property
+    def formula_count(self) -> int:
+        """How many formulae there are, those that cannot be read included."""
+        return len(self._files)
+
     def formulae(self) -> Iterator[Formula]:
         """Yield every formula that can be read, in the order of their names; `notes` tells of the others.
 

@@ -116,7 +116,7 @@ def no_pause(reply: Reply) -> float | None:  # noqa: ARG001 - the caller knows o
 class Transport:
     """Sends requests, several at once, within one budget of time. Close it when done."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - for how long, how fast, and what tests stand in for
         self,
         *,
         budget: float | None = 120.0,

@@ -233,9 +233,9 @@ class Ledger:
                 " WHERE store = ? AND digest IN (SELECT value FROM json_each(?))",
                 (store, json.dumps(list(asked))),
             )
-            found = {digest: _strings(bundles) for digest, bundles in rows}
-        # A damaged index can find what nobody asked for, here and below.
-        return {digest: found[text] for text, digest in asked.items() if text in found}
+            found = dict(rows)
+            # A damaged index can find what nobody asked for, here and below.
+            return {digest: _strings(found[text]) for text, digest in asked.items() if text in found}
 
     def outcomes(self, keys: Sequence[str]) -> dict[str, Outcome]:
         """Return the outcomes of those verdicts of `keys` that are there."""
@@ -244,8 +244,8 @@ class Ledger:
                 "SELECT key, outcome FROM verdicts WHERE key IN (SELECT value FROM json_each(?))",
                 (json.dumps(keys),),
             )
-            found = {key: _outcome(outcome) for key, outcome in rows}
-        return {key: found[key] for key in keys if key in found}
+            found = dict(rows)
+            return {key: _outcome(found[key]) for key in keys if key in found}
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -373,10 +373,10 @@ class Ledger:
         with guarded(self.path):
             self._connection.executemany(statement, rows)
 
-    def _tuples(self, query: str, values: Sequence[Any]) -> sqlite3.Cursor:
+    def _tuples(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         cursor = self._connection.cursor()
         cursor.row_factory = None
-        return cursor.execute(query, values)
+        return cursor.execute(query, values).fetchall()
 
     def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         with guarded(self.path):

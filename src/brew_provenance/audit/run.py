@@ -95,10 +95,10 @@ class Subject:
         if isinstance(self.bottle, Bottle) and self.file_name is not None:
             bottle, formula = self.bottle, self.formula
             source = formula.source and (formula.source.sha256 or formula.source.revision)
-            described = ("text" if formula.text is not None else "fields", formula.file_sha256, source)
             return (
                 *(bottle.tap, self.file_name, str(bottle.digest), bottle.url),
-                *(what or "" for what in described),
+                "text" if formula.text is not None else "fields",
+                *(formula.file_sha256 or "", source or ""),
             )
         return (self.formula.full_name, self.bottle.tag, str(self.bottle.digest), *self.formula.gaps)
 
@@ -128,13 +128,13 @@ def plan(
     A tag is meant however it is spelt; what is not one in a formula is for none of `tags`.
     """
     numbers = count()
-    is_wanted = tag_filter(tags)
+    is_wanted = tag_filter(tags) if tags else None
     for formula in formulae:
         if shard is not None and not shard.holds(formula.name):
             continue
         bottles: list[Bottle | UnnamedBottle] = [*formula.bottles, *formula.unnamed]
         for place, bottle in enumerate(bottles):
-            if is_wanted(bottle.tag):
+            if is_wanted is None or is_wanted(bottle.tag):
                 file_name = str(bottle.file_name) if isinstance(bottle, Bottle) else None
                 yield Subject(next(numbers), formula, bottle, place, file_name)
 

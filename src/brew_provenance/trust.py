@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from brew_provenance import strictjson
 from brew_provenance.errors import TrustError
-from brew_provenance.files import FileTooLongError, read_bounded
+from brew_provenance.files import FileTooLongError, make_private, read_bounded
 from brew_provenance.findings import Finding
 from brew_provenance.strictjson import MalformedJSONError
 
@@ -206,7 +206,7 @@ class _TufCache:
         """Note when the repository was looked at; a folder that cannot be written is no failure."""
         stamp = self._succeeded if succeeded else self._failed
         try:
-            _make_private(stamp.parent)
+            make_private(stamp.parent)
             stamp.write_text(now.astimezone(UTC).isoformat(), encoding="ascii")
         except OSError:
             return
@@ -227,7 +227,7 @@ class _TufCache:
 
         try:
             for folder in (self._metadata, self._targets):
-                _make_private(folder)
+                make_private(folder)
             updater = Updater(
                 metadata_dir=str(self._metadata),
                 metadata_base_url=_TUF_URL,
@@ -265,11 +265,6 @@ def _cached_repository(folder: Path) -> FetcherInterface:
             yield path.read_bytes()
 
     return CachedRepository()
-
-
-def _make_private(folder: Path) -> None:
-    for path in (*reversed(folder.parents), folder):
-        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _older(stamp: Path, now: datetime, than: timedelta) -> bool:

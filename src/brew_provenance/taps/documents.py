@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from brew_provenance.errors import InputError, TrustError, UsageError
-from brew_provenance.files import FileTooLongError, read_bounded
+from brew_provenance.files import FileTooLongError, make_private, read_bounded
 from brew_provenance.jws import (
     KEY_ID,
     MAX_DOCUMENT_BYTES,
@@ -240,7 +240,7 @@ class Documents:
         if document.fetched is None and newest is None:
             return
         try:
-            _make_private(self._folder)
+            make_private(self._folder)
             if document.fetched is not None:
                 _replace(self._folder / _file_name(document.name), document.fetched, self._now)
             if newest is not None:
@@ -316,11 +316,6 @@ def _read(path: Path, next_step: str) -> bytes:
 
 def _file_name(name: str) -> str:
     return name.rpartition("/")[2]
-
-
-def _make_private(folder: Path) -> None:
-    for path in (*reversed(folder.parents), folder):
-        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _replace(path: Path, raw: bytes, now: datetime) -> None:

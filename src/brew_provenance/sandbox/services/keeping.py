@@ -18,7 +18,7 @@ from brew_provenance import strictjson
 from brew_provenance.bottle import Digest
 from brew_provenance.bundle import MAX_BUNDLE_BYTES
 from brew_provenance.errors import InputError
-from brew_provenance.files import FileTooLongError, read_bounded
+from brew_provenance.files import FileTooLongError, read_bounded, write_whole
 from brew_provenance.sandbox.github.attestations import AttestationStore, Clock, Repository, Visibility
 from brew_provenance.sandbox.github.runs import WorkflowJob, WorkflowRun, WorkflowRuns
 from brew_provenance.sandbox.wire import encode_bytes, encode_json
@@ -173,13 +173,6 @@ def lock_folder(folder: Path) -> Iterator[None]:
                 str(folder), "another sandbox is using it", "wait for that one, or give another folder"
             ) from error
         yield
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, of which there is all or nothing whenever the process dies. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
 
 
 def _number(path: Path) -> int:

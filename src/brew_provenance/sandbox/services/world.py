@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from brew_provenance.errors import InputError
+from brew_provenance.files import write_whole
 from brew_provenance.policy import policy_for_tap
 from brew_provenance.sandbox.github.attestations import AttestationStore, Clock, Visibility
 from brew_provenance.sandbox.github.exchange import reply_error
@@ -42,7 +43,6 @@ from brew_provenance.sandbox.services.keeping import (
     load_runs,
     lock_folder,
     save_runs,
-    write_whole,
 )
 from brew_provenance.sandbox.services.oidc import REQUEST_PATH, TokenIssuer
 from brew_provenance.sandbox.services.registry import BottleRegistry

@@ -63,6 +63,8 @@ def served_store(limit: int | None, *, copies: int = 1, per_bottle: bool = False
     ours, theirs = context.Pipe()
     server = context.Process(target=_serve, args=(theirs, limit, copies, per_bottle), daemon=True)
     server.start()
+    # It ends with that process now, however that ends.
+    theirs.close()
     url, trusted_root = ours.recv()
     yield Served(url, trusted_root, ours)
     ours.send(False)  # noqa: FBT003 - the end

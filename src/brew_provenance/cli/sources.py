@@ -220,10 +220,10 @@ class Sources:
         It has no memory, as a ledger is one. It waits for as long as a secondary limit of GitHub's lasts, and
         no look-up takes from the time that is allowed for others: there is no saying how many there are.
         """
-        from brew_provenance.transport import Transport  # noqa: PLC0415 - not for what is offline
-
         if self._kit or self.offline:
             return self.store_for(tap)
+        from brew_provenance.transport import Transport  # noqa: PLC0415 - not for what is offline
+
         transport = self._stack.enter_context(
             Transport(budget=AUDIT_BUDGET, patience=AUDIT_PATIENCE, told=told)
         )

@@ -151,11 +151,11 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections; what is still under way ends as if the budget were spent."""
-        self._deadline = -math.inf
+        self._budget = self._deadline = -math.inf
         self._session.close()
 
     def renew(self) -> None:
-        """Begin the budget again: for work in parts, of which each may take that long."""
+        """Begin the budget again: for work in parts, of which each may take that long. Not once closed."""
         self._deadline = self._clock() + self._budget
 
     def send(  # noqa: PLR0913 - the parts of a request

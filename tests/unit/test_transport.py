@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
+from tests.unit.clock import Clock
 from urllib3 import exceptions as errors
 
 from brew_provenance import transport as module
@@ -386,7 +387,18 @@ def test_nothing_is_sent_after_the_end(serve: Serve) -> None:
         with Transport(budget=budget) as transport:
             pass
         assert failure(transport, server.url).code == "time-budget-spent"
+        transport.renew()
+        assert failure(transport, server.url).code == "time-budget-spent"
     assert server.connections == 0
+
+
+def test_a_budget_that_was_spent_can_begin_again(serve: Serve) -> None:
+    server, clock = serve(Script((answer(),))), Clock()
+    with Transport(budget=60.0, clock=clock) as transport:
+        clock.sleep(61.0)
+        assert failure(transport, server.url).code == "time-budget-spent"
+        transport.renew()
+        assert transport.send(server.url, limit=LIMIT).status == 200
 
 
 @pytest.mark.parametrize(
@@ -994,21 +1006,6 @@ def test_no_timeout_is_longer_than_the_budget(
 
 
 # Pauses that a server asks for.
-
-
-class Clock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 def test_a_pause_that_is_asked_for_is_made(serve: Serve) -> None:

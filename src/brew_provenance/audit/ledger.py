@@ -345,11 +345,10 @@ class Ledger:
 
     def counts(self, run: int) -> dict[Outcome, int]:
         """Return how many bottles of a run have each outcome; those that none has are left out."""
-        found: Counter[Outcome] = sum(map(Counter, self.counts_by_tag(run).values()), Counter())
-        return {outcome: found[outcome] for outcome in Outcome if outcome in found}
+        return total(self.counts_by_tag(run))
 
     def counts_by_tag(self, run: int) -> dict[str, dict[Outcome, int]]:
-        """Return the same for each bottle tag."""
+        """Return the same for each bottle tag; `total` adds them up."""
         with guarded(self.path):
             rows = self._connection.execute(
                 "SELECT tag, outcome, count(*) FROM bottles"
@@ -381,6 +380,12 @@ class Ledger:
     def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         with guarded(self.path):
             return self._connection.execute(statement, values)
+
+
+def total(by_tag: Mapping[str, Mapping[Outcome, int]]) -> dict[Outcome, int]:
+    """Return how many bottles have each outcome, whatever their tags."""
+    found: Counter[Outcome] = sum(map(Counter, by_tag.values()), Counter())
+    return {outcome: found[outcome] for outcome in Outcome if outcome in found}
 
 
 _BEGUN: Final = (

@@ -10,7 +10,7 @@ from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Final
 
-from brew_provenance.audit.ledger import Entry, Ledger, Run
+from brew_provenance.audit.ledger import Entry, Ledger, Run, total
 from brew_provenance.findings import REASONS, Severity
 from brew_provenance.reports import html as pages
 from brew_provenance.reports.junit import Case
@@ -179,7 +179,8 @@ def code_span(text: str) -> str:
 
 class _Summary:
     def __init__(self, ledger: Ledger, run: Run) -> None:
-        self.by_tag, self.counts = ledger.counts_by_tag(run.id), ledger.counts(run.id)
+        self.by_tag = ledger.counts_by_tag(run.id)
+        self.counts = total(self.by_tag)
         self.bottles = sum(self.counts.values())
         self.codes: Counter[str] = Counter()
         self.worst: list[Entry] = []

@@ -25,7 +25,11 @@ from brew_provenance.targets import find_formulae, full_name, history_of
 from brew_provenance.verdict import Outcome
 
 if TYPE_CHECKING:
+    from brew_provenance.audit.history import History
+    from brew_provenance.policy import Policy
+    from brew_provenance.stores import Store
     from brew_provenance.taps.git import GitTap
+    from brew_provenance.trust import TrustedRoot
 
 _INTERRUPTED = 130
 _BARE = ("jsonl", "sarif", "junit")
@@ -108,45 +112,22 @@ def command(  # noqa: PLR0913 - one parameter an option
     repository = _repository(source, since, history=history)
     # What was named is looked for before anything is written; what was once listed may be gone.
     found = list(find_formulae(sources.tap_for(None), named)) if named and not history else None
-    formulae = source.formulae() if found is None else found
-    if repository is not None and since is not None:
-        chosen = {formula.name for formula in found} if found is not None else None
-        changed = repository.formulae_since(since)
-        formulae = (formula for formula in changed if chosen is None or formula.name in chosen)
     outlook = progress.Outlook(_to_read(source, found) if since is None else None)
-    offered = _Offered(outlook.formulae(formulae), tap)
+    offered = _Offered(outlook.formulae(_formulae(source, found, repository, since)), tap)
     policy, roots = sources.policy_for(tap), sources.roots()
     store = sources.audit_store_for(tap, _ignore if quiet else options.note)
     with Ledger(ledger_file or ledgers.default_ledger(tap, make=True), create=True) as ledger:
-        number = ledger.begin(
-            Run(
-                id=0,
-                tap=tap,
-                metadata=source.name,
-                store=store.name,
-                policy=policy.name,
-                policy_sha256=policy.sha256,
-                roots=",".join(sorted(root.sha256 for root in roots)),
-                tool_version=brew_provenance.__version__,
-                started=datetime.now(UTC).isoformat(timespec="seconds"),
-                selection=_selection(
-                    [formula.name for formula in found] if found is not None else _short(named),
-                    wanted,
-                    [*(["history"] if history else []), *([f"since {since}"] if since else [])],
-                ),
-                shard=str(part or ""),
-            )
+        selection = _selection(
+            [formula.name for formula in found] if found is not None else _short(named),
+            wanted,
+            [*(["history"] if history else []), *([f"since {since}"] if since else [])],
         )
+        number = ledger.begin(_describe(tap, source, store, (policy, roots), selection, part))
         walked: tuple[str, ...] = ()
         subjects = plan(offered, list(wanted), part)
         try:
             if repository is not None and history:
-                from brew_provenance.audit.history import History  # noqa: PLC0415 - loads libgit2
-                from brew_provenance.taps.gitline import GitLine  # noqa: PLC0415 - as above
-
-                kept = History(ledger, tap)
-                with progress.counting("commits") as count:
-                    walked = kept.walk(GitLine(repository), count).notes
+                kept, walked = _walk(ledger, tap, repository)
                 subjects = kept.plan(list(wanted), part, _short(named))
                 is_whole = not (wanted or part or named)
                 outlook = progress.Outlook(bottles=kept.bottles if is_whole else None)
@@ -175,6 +156,52 @@ def command(  # noqa: PLR0913 - one parameter an option
             options.note(text)
         ledgers.write_report(ledger, ledger.run(number), output_format, output_file)
     sys.exit(ledgers.exit_code(done.outcomes))
+
+
+def _formulae(
+    source: Tap, named: Sequence[Formula] | None, repository: GitTap | None, since: str | None
+) -> Iterable[Formula]:
+    """Return the formulae to audit: those named or else all, and of these those that changed since."""
+    if repository is None or since is None:
+        return source.formulae() if named is None else named
+    chosen = {formula.name for formula in named} if named is not None else None
+    changed = repository.formulae_since(since)
+    return (formula for formula in changed if chosen is None or formula.name in chosen)
+
+
+def _describe(  # noqa: PLR0913, PLR0917 - all that a run says of itself
+    tap: str,
+    source: Tap,
+    store: Store,
+    rules: tuple[Policy, Sequence[TrustedRoot]],
+    selection: str,
+    part: Shard | None,
+) -> Run:
+    """Return a run that begins now."""
+    policy, roots = rules
+    return Run(
+        id=0,
+        tap=tap,
+        metadata=source.name,
+        store=store.name,
+        policy=policy.name,
+        policy_sha256=policy.sha256,
+        roots=",".join(sorted(root.sha256 for root in roots)),
+        tool_version=brew_provenance.__version__,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        selection=selection,
+        shard=str(part or ""),
+    )
+
+
+def _walk(ledger: Ledger, tap: str, repository: GitTap) -> tuple[History, tuple[str, ...]]:
+    """Read what is new in a tap's history, and return all of it with what there is to know of the walk."""
+    from brew_provenance.audit.history import History  # noqa: PLC0415 - loads libgit2
+    from brew_provenance.taps.gitline import GitLine  # noqa: PLC0415 - as above
+
+    kept = History(ledger, tap)
+    with progress.counting("commits") as count:
+        return kept, kept.walk(GitLine(repository), count).notes
 
 
 def _ignore(said: str) -> None:
